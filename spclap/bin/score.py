@@ -1,0 +1,208 @@
+"""Stage 5: score every trained model of a folder, with intervals, paired differences and pictures."""
+
+import argparse
+import json
+import logging
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from spclap.bin import run_main
+from spclap.data.config import load_config
+from spclap.data.datadir import atomic_path, atomic_write_text
+from spclap.errors import DataError
+from spclap.evaluate import plots
+from spclap.evaluate.metrics import bootstrap, paired_difference
+from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
+from spclap.evaluate.seld import seld_outcomes
+from spclap.scene.corpus import Corpus
+from spclap.scene.directions import DIRECTIONS
+
+PROTOCOL = {
+    "retrieval": "true captions of the test scenes of one size; scenes of equal meaning or caption count once",
+    "direction": "known contents; 5 captions for one source, 25 ordered direction pairs for two",
+    "assignment": "captions of all permutations of the scene; right when the true one alone is best",
+    "interval": "95%, bootstrap over scenes",
+}
+
+
+@dataclass(frozen=True)
+class ScoreConf:
+    """conf/score.yaml."""
+
+    bootstrap: int
+    pairs: list[list[str]]
+
+
+class Scorer:
+    """Outcomes per scene of one model on all fixed test sets of a corpus."""
+
+    def __init__(self, folder: Path, corpus: Corpus):
+        from spclap.engine.task import load_training
+
+        self.folder, self.corpus = folder, corpus
+        self.model, self.args = load_training(folder)
+        self.outcomes: dict[str, np.ndarray] = {}
+
+    @torch.no_grad()
+    def run(self) -> dict[str, np.ndarray]:
+        """Metric name -> outcomes: bool per scene, or ranks for `rank_*`."""
+        for size in self.corpus.fixed_counts("test"):
+            vectors, scenes = self._vectors(size)
+            if hasattr(self.model, "seld"):
+                found = seld_outcomes(scenes, vectors, self.corpus.classes)
+                self.outcomes.update(
+                    {f"{name}_{size}src": value for name, value in found.items() if size < 3 or name != "direction"}
+                )
+            else:
+                self._score_clap(size, scenes, vectors)
+        return self.outcomes
+
+    def _vectors(self, size: int) -> tuple[np.ndarray, list]:
+        """What the model makes of each scene: audio vectors, or azimuth vectors of SELD."""
+        from spclap.engine.iterators import FixedScenes
+
+        content = self._dumped_content(size)
+        rows, scenes = [], []
+        for _, batch in tqdm(FixedScenes(self.corpus, "test", [size], 32), desc=f"{self.folder.name} {size}src"):
+            stereo = self.model.stereo(batch)
+            if hasattr(self.model, "seld"):
+                rows.append(self.model.seld(stereo)[1])
+            else:
+                known = None if content is None else content[len(scenes) : len(scenes) + len(stereo)]
+                rows.append(self.model.clap.embed_audio(stereo, known))
+            scenes += batch["scenes"]
+        return torch.cat(rows).numpy(), scenes
+
+    def _dumped_content(self, size: int) -> torch.Tensor | None:
+        """Stage 2's features, when this model uses that very encoder, frozen."""
+        path = self.corpus.content_path("test", size)
+        encoder = getattr(self.args, "content_encoder", None)
+        dumped = json.loads((self.corpus.dump / "done.json").read_text())["conf"]["content_encoder"]
+        if encoder != dumped or not self.model.clap.content_encoder.frozen:
+            return None
+        return torch.from_numpy(np.load(path))
+
+    def _score_clap(self, size: int, scenes: list, audio: np.ndarray) -> None:
+        embeddings = Embeddings(self.model.clap)
+        embeddings.add(scenes, audio)
+        a2t, t2a, similarity = retrieval(embeddings)
+        self.outcomes.update({f"rank_a2t_{size}src": a2t, f"rank_t2a_{size}src": t2a})
+        images = self.folder / "images"
+        images.mkdir(exist_ok=True)
+        plots.similarity_matrix(similarity, images / f"similarity_{size}src.png")
+        if size <= 2:
+            correct, confusion = direction(embeddings)
+            self.outcomes[f"direction_{size}src"] = correct
+            plots.direction_confusion(confusion, list(DIRECTIONS), images / f"direction_{size}src.png")
+        if size >= 2:
+            self.outcomes[f"assignment_{size}src"] = assignment(embeddings)
+
+
+def figures(outcomes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Metric name -> value per scene, in percent but for the mean rank (1 is best)."""
+    out = {}
+    for name, values in outcomes.items():
+        if name.startswith("rank_"):
+            what = name.removeprefix("rank_")
+            out.update({f"r{k}_{what}": 100.0 * (values < k) for k in (1, 5, 10)})
+            out[f"meanrank_{what}"] = values + 1.0
+        else:
+            out[name] = 100.0 * values
+    return out
+
+
+def environment() -> dict[str, str]:
+    """What a reader needs to repeat a figure."""
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return {
+        "git": git.stdout.strip() or "unknown",
+        "command": " ".join(sys.argv),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def results_of(tag: str, values: dict[str, np.ndarray], common: dict, conf: ScoreConf) -> list[dict]:
+    rows = []
+    for metric, scenes in values.items():
+        value, low, high = bootstrap(scenes, n_boot=conf.bootstrap)
+        rows.append(dict(tag=tag, metric=metric, value=value, low=low, high=high, n=len(scenes), **common))
+    return rows
+
+
+def differences(values: dict[str, dict[str, np.ndarray]], common: dict, conf: ScoreConf) -> list[dict]:
+    """Paired differences of models on the same scenes."""
+    rows = []
+    for first, second in conf.pairs:
+        if not {first, second} <= values.keys():
+            continue
+        for metric in values[first].keys() & values[second].keys():
+            a, b = values[first][metric], values[second][metric]
+            value, low, high = paired_difference(a, b, n_boot=conf.bootstrap)
+            rows.append(
+                dict(tag=f"{first}-{second}", metric=metric, value=value, low=low, high=high, n=len(a), **common)
+            )
+    return sorted(rows, key=lambda row: (row["tag"], row["metric"]))
+
+
+def merge_results(path: Path, rows: list[dict]) -> None:
+    """Put rows into the list of all results; rows of the same corpus and seed are replaced."""
+    old = json.loads(path.read_text()) if path.is_file() else []
+    replaced = {(row["corpus"], row["seed"]) for row in rows}
+    kept = [row for row in old if (row["corpus"], row["seed"]) not in replaced]
+    atomic_write_text(path, json.dumps(kept + rows, indent=1) + "\n")
+
+
+def draw(exp: Path, rows: list[dict], histories: dict[str, list[dict]]) -> None:
+    """Pictures that compare models."""
+    (exp / "images").mkdir(exist_ok=True)
+    bars = [
+        (row["tag"], int(row["metric"][-4]), row["value"], row["low"], row["high"])
+        for row in rows
+        if row["metric"].startswith("assignment") and "-" not in row["tag"]
+    ]
+    plots.assignment_bars(bars, exp / "images" / "assignment.png")
+    plots.training_curves(histories, exp / "images" / "training_curves.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
+    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
+    parser.add_argument("--exp", type=Path, required=True, help="folder whose subfolders are models")
+    parser.add_argument("--results", type=Path, required=True, help="results.json of all corpora, added to")
+    parser.add_argument("--seed", type=int, default=0, help="training seed, written beside the figures")
+    parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
+    args = parser.parse_args()
+    from spclap.engine.task import history, trained_folders
+
+    conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
+    folders = trained_folders(args.exp)
+    if not folders:
+        raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
+    common = {"corpus": args.data.name, "seed": args.seed}
+    values, rows = {}, []
+    for folder in folders:
+        values[folder.name] = figures(Scorer(folder, corpus).run())
+        with atomic_path(folder / "outcomes.npz") as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **values[folder.name])
+        results = results_of(folder.name, values[folder.name], common, conf)
+        scores = {"tag": folder.name, **common, "protocol": PROTOCOL, "results": results, **environment()}
+        atomic_write_text(folder / "scores.json", json.dumps(scores, indent=1) + "\n")
+        rows += results
+        logging.info("%s: scored", folder)
+    rows += differences(values, common, conf)
+    draw(args.exp, rows, {folder.name: history(folder) for folder in folders})
+    merge_results(args.results, rows)
+
+
+if __name__ == "__main__":
+    run_main(main)

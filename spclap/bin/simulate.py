@@ -1,0 +1,70 @@
+"""Stage 1: rooms, RIRs and the fixed scenes of validation and test."""
+
+import argparse
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from spclap.bin import run_main
+from spclap.data.config import load_config
+from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.stamp import Stamp, digest
+from spclap.scene.conf import SimuConf
+from spclap.scene.rooms import RirBank, write_bank
+from spclap.scene.sampler import SceneSampler
+from spclap.scene.scene import write_scenes
+
+SPLITS = ("train", "valid", "test")
+
+
+def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
+    """RIR banks of all splits, data/<corpus>/rirs/<split>/."""
+    for number, split in enumerate(SPLITS):
+        folder = data / "rirs" / split
+        stamp = Stamp(folder, rooms=asdict(conf.rooms), sample_rate=conf.sample_rate, seed=conf.seed)
+        if stamp.fresh():
+            logging.info("%s: up to date", folder)
+            continue
+        stamp.begin()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bank(folder, split, conf.rooms, conf.sample_rate, [conf.seed, number], nj)
+        stamp.write()
+
+
+def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
+    """data/<corpus>/scenes/<split>_<n>src.jsonl."""
+    folder = data / "scenes"
+    lists = [data / split / name for split in SPLITS for name in ("text", "caption2clip", "utt2label")]
+    stamp = Stamp(folder, conf=asdict(conf), lists=digest(*lists))
+    if stamp.fresh():
+        logging.info("%s: up to date", folder)
+        return
+    stamp.begin()
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, counts in conf.scenes.fixed.items():
+        sampler = SceneSampler(load_datadir(data / split), RirBank(data / "rirs" / split), conf.scenes)
+        for n_sources, count in counts.items():
+            scenes = sampler.fixed([conf.seed, SPLITS.index(split)], n_sources, count, f"{split}-{n_sources}src")
+            write_scenes(folder / f"{split}_{n_sources}src.jsonl", scenes)
+            logging.info("%s: %d scenes of %d source(s)", split, len(scenes), n_sources)
+    stamp.write()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>, made by stage 0")
+    parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
+    parser.add_argument("--nj", type=int, default=2, help="processes")
+    args = parser.parse_args()
+    conf = load_config(SimuConf, *args.conf)
+    for split in SPLITS:
+        load_datadir(args.data / split)
+    atomic_write_text(args.data / "simu.yaml", yaml.safe_dump(asdict(conf), sort_keys=False))
+    write_rooms(args.data, conf, args.nj)
+    write_fixed_scenes(args.data, conf)
+
+
+if __name__ == "__main__":
+    run_main(main)

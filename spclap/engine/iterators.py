@@ -1,0 +1,94 @@
+"""Batches of scenes. A scene and its permutations always travel together, so no sampler and no gather can
+part a scene from its hard negatives."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from torch.utils.data import DataLoader, Dataset
+
+from spclap.data.audio import ClipPack
+from spclap.errors import DataError
+from spclap.scene.caption import scene_caption
+from spclap.scene.corpus import Corpus
+from spclap.scene.rooms import RirBank
+from spclap.scene.scene import Scene
+from spclap.scene.spatialize import dry_parts
+
+Batch = tuple[list[str], dict]
+
+
+def collate(scenes: Sequence[Scene], permuted: bool, pack: ClipPack, bank: RirBank, samples: int) -> Batch:
+    """Scene ids and a batch of N items: one per scene, or one per permutation of each scene.
+
+    Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meaning (N,),
+    equal for items that say the same; labels and azimuths, lists of N tuples, one entry per source.
+    """
+    items = [(scene, scene.permutations() if permuted else [tuple(range(scene.size))]) for scene in scenes]
+    dry, rirs, pairs = dry_parts(items, pack, bank, samples)
+    flat = [(scene, permutation) for scene, permutations in items for permutation in permutations]
+    batch = {
+        "dry": dry,
+        "rirs": rirs,
+        "pairs": pairs,
+        "captions": [scene_caption(scene, permutation) for scene, permutation in flat],
+        "meaning": torch.tensor([zlib.crc32(repr(s.meaning(p)).encode()) for s, p in flat]),
+        "labels": [tuple(scene.sources[clip].labels[-1] for clip in p) for scene, p in flat],
+        "azimuths": [tuple(source.azimuth for source in scene.sources) for scene, _ in flat],
+    }
+    return [scene.id for scene, _ in flat], batch
+
+
+class FreshScenes(Dataset):
+    """Training batches of one epoch: item `step` is this rank's share of a batch that never was before.
+
+    Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree.
+    """
+
+    def __init__(self, corpus: Corpus, batch: dict[int, int], permuted: bool, steps: int, seed: int, rank=0, world=1):
+        for n_sources, count in batch.items():
+            if count % world:
+                raise DataError(f"batch: {count} scenes of {n_sources} source(s) cannot be shared by {world} ranks")
+        self.sampler, self.pack, self.bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
+        self.sizes = [n_sources for n_sources, count in sorted(batch.items()) for _ in range(count)]
+        self.samples, self.permuted, self.steps, self.seed = corpus.samples, permuted, steps, seed
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        scenes = []
+        for index in range(self.rank, len(self.sizes), self.world):
+            rng = np.random.default_rng([self.seed, self.epoch, step, index])
+            scenes.append(self.sampler.draw(rng, self.sizes[index], f"train-{self.epoch}-{step}-{index}"))
+        return collate(scenes, self.permuted, self.pack, self.bank, self.samples)
+
+
+class FixedScenes(Dataset):
+    """The fixed scenes of a split in order, `size` a batch, without permutations."""
+
+    def __init__(self, corpus: Corpus, split: str, n_sources: Sequence[int], size: int):
+        self.pack, self.bank, self.samples = corpus.pack(split), corpus.bank(split), corpus.samples
+        scenes = [corpus.fixed(split, n) for n in n_sources]
+        self.batches = [part[i : i + size] for part in scenes for i in range(0, len(part), size)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        ids, batch = collate(self.batches[index], False, self.pack, self.bank, self.samples)
+        return ids, {**batch, "scenes": self.batches[index]}
+
+
+class SceneIterFactory(AbsIterFactory):
+    """ESPnet's view of the two datasets above; the epoch seeds the fresh one."""
+
+    def __init__(self, dataset: Dataset, num_workers: int = 0):
+        self.dataset, self.num_workers = dataset, num_workers
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None) -> Iterator[Batch]:
+        self.dataset.epoch = epoch
+        return DataLoader(self.dataset, batch_size=None, shuffle=False, num_workers=self.num_workers)

@@ -1,0 +1,98 @@
+"""The ESPnet side of the models: batch in, (loss, stats, weight) out; validation over whole sets."""
+
+from collections.abc import Iterable
+
+import torch
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+
+from spclap.engine.iterators import Batch
+from spclap.evaluate.protocols import Embeddings, assignment, retrieval
+from spclap.model.loss import gather, symmetric_info_nce
+from spclap.model.seld import Seld, seld_loss
+from spclap.model.spatial_clap import SpatialClap
+from spclap.scene.spatialize import spatialize
+
+
+class SceneModel(AbsESPnetModel):
+    """What both models share: mixtures are rendered on the device that trains."""
+
+    def collect_feats(self, **batch) -> dict[str, torch.Tensor]:
+        return {}
+
+    def stereo(self, batch: dict) -> torch.Tensor:
+        """(N, 2, T) recordings of a batch."""
+        with torch.no_grad():
+            return spatialize(batch["dry"], batch["rirs"], batch["pairs"])
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Figures over all batches together."""
+        raise NotImplementedError
+
+
+class ClapTraining(SceneModel):
+    """Contrastive training of Spatial-CLAP."""
+
+    def __init__(self, clap: SpatialClap):
+        super().__init__()
+        self.clap = clap
+
+    def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
+        ids = self.clap.text_encoder.tokenize(batch["captions"]).to(batch["dry"].device)
+        audio = gather(self.clap.embed_audio(self.stereo(batch)))
+        text = gather(self.clap.embed_text(ids))
+        scale = self.clap.scale()
+        loss = symmetric_info_nce(audio, text, scale, gather(batch["meaning"]))
+        stats = {"loss": loss.detach(), "scale": scale.detach()}
+        return loss, stats, torch.tensor(float(len(batch["captions"])), device=loss.device)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """R@1 both ways and content-space assignment in percent; `score` is their mean."""
+        device = self.clap.logit_scale.device
+        groups: dict[int, Embeddings] = {}
+        for _, batch in batches:
+            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            scenes = batch["scenes"]
+            audio = self.clap.embed_audio(self.stereo(batch)).cpu().numpy()
+            groups.setdefault(scenes[0].size, Embeddings(self.clap)).add(scenes, audio)
+        stats = {}
+        for size, embeddings in groups.items():
+            a2t, t2a, _ = retrieval(embeddings)
+            stats[f"r1_{size}src"] = 50 * float((a2t == 0).mean() + (t2a == 0).mean())
+            if size > 1:
+                stats[f"assignment_{size}src"] = 100 * float(assignment(embeddings).mean())
+        stats["score"] = sum(stats.values()) / len(stats)
+        return stats
+
+
+class SeldTraining(SceneModel):
+    """SELD pre-training of the spatial encoder."""
+
+    def __init__(self, seld: Seld, classes: list[str]):
+        super().__init__()
+        self.seld, self.index = seld, {name: i for i, name in enumerate(classes)}
+
+    def losses(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
+        """Event and direction losses of a batch; classes not seen in training are left out."""
+        activity, vectors = self.seld(self.stereo(batch))
+        active, azimuth = torch.zeros_like(activity), torch.zeros_like(activity)
+        for row, (labels, azimuths) in enumerate(zip(batch["labels"], batch["azimuths"], strict=True)):
+            for label, angle in zip(labels, azimuths, strict=True):
+                if label in self.index:
+                    active[row, self.index[label]] = 1
+                    azimuth[row, self.index[label]] = angle
+        return seld_loss(activity, vectors, active, azimuth)
+
+    def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
+        event, direction = self.losses(batch)
+        loss = event + direction
+        stats = {"loss": loss.detach(), "event": event.detach(), "direction": direction.detach()}
+        return loss, stats, torch.tensor(float(len(batch["captions"])), device=loss.device)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Mean losses; `score` is minus their sum."""
+        device, losses = next(self.parameters()).device, []
+        for _, batch in batches:
+            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            losses.append(torch.stack(self.losses(batch)))
+        event, direction = torch.stack(losses).mean(dim=0).tolist()
+        return {"event": event, "direction": direction, "loss": event + direction, "score": -event - direction}

@@ -1,0 +1,174 @@
+"""ESPnet2 tasks: SELD pre-training and contrastive training on simulated scenes."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import yaml
+from espnet2.tasks.abs_task import AbsTask
+from espnet2.utils.nested_dict_action import NestedDictAction
+from safetensors.torch import load_file
+
+from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
+from spclap.engine.models import ClapTraining, SceneModel, SeldTraining
+from spclap.engine.trainer import SceneTrainer, read_checkpoint
+from spclap.errors import DataError
+from spclap.model.features import StereoMaps
+from spclap.model.seld import Seld
+from spclap.model.spatial_clap import SpatialClap, part
+from spclap.scene.corpus import Corpus
+
+
+def load_statistics(maps: StereoMaps, dump: Path) -> None:
+    """Give a spatial encoder's input the mean and deviation that stage 2 measured."""
+    path = Path(dump) / "statistics.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path}: missing; run stage 2 (extract) first")
+    tables = load_file(path)
+    name = f"{maps.kind}.{maps.n_fft}.{maps.hop}"
+    if f"{name}.mean" not in tables:
+        raise DataError(f"{path}: no statistics for {name}; set n_fft and hop in conf/feats.yaml and rerun stage 2")
+    maps.set_statistics(*(tables[f"{name}.{what}"][:, : maps.bins] for what in ("mean", "std")))
+
+
+class SceneTask(AbsTask):
+    """Options and iterators that both tasks share."""
+
+    num_optimizers = 1
+    class_choices_list: list = []
+    trainer = SceneTrainer
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group(description="Scenes")
+        group.add_argument("--data", type=str, help="data/<corpus>")
+        group.add_argument("--dump", type=str, help="dump/<corpus>")
+        group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
+        group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--text_lr_scale", type=float, default=1.0, help="factor on lr for the text encoder")
+        parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
+
+    @classmethod
+    def build_collate_fn(cls, args, train):
+        return None
+
+    @classmethod
+    def build_preprocess_fn(cls, args, train):
+        return None
+
+    @classmethod
+    def required_data_names(cls, train=True, inference=False):
+        return ()
+
+    @classmethod
+    def optional_data_names(cls, train=True, inference=False):
+        return ()
+
+    @classmethod
+    def build_iter_options(cls, args, distributed_option, mode):
+        return distributed_option
+
+    @classmethod
+    def build_task_iter_factory(cls, args, iter_options, mode):
+        corpus = Corpus(args.data, args.dump)
+        batch = {int(n): count for n, count in args.batch.items() if count}
+        if mode == "valid":
+            return SceneIterFactory(FixedScenes(corpus, "valid", sorted(batch), 32))
+        rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
+        permuted = getattr(args, "permutations", False)
+        steps = args.num_iters_per_epoch
+        return SceneIterFactory(FreshScenes(corpus, batch, permuted, steps, args.seed, rank, world), args.num_workers)
+
+    @classmethod
+    def build_optimizers(cls, args, model):
+        text = [p for n, p in model.named_parameters() if p.requires_grad and "text_encoder." in n]
+        rest = [p for n, p in model.named_parameters() if p.requires_grad and "text_encoder." not in n]
+        lr = args.optim_conf["lr"]
+        groups = [{"params": rest, "lr": lr}]
+        if text:
+            groups.append({"params": text, "lr": lr * args.text_lr_scale})
+        if args.scheduler == "onecyclelr":
+            steps = args.max_epoch * args.num_iters_per_epoch // args.accum_grad
+            limits = {"max_lr": [group["lr"] for group in groups], "total_steps": steps}
+            args.scheduler_conf = {**args.scheduler_conf, **limits}
+        return [{"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[args.optim](groups, **args.optim_conf)]
+
+
+class ClapTask(SceneTask):
+    """Spatial-CLAP: single-source baseline, multi-source, SCL."""
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        super().add_task_arguments(parser)
+        group = parser.add_argument_group(description="Model")
+        group.add_argument("--permutations", type=lambda v: str(v).lower() == "true", default=False, help="SCL")
+        group.add_argument("--content_encoder", type=str, default="yamnet")
+        group.add_argument("--content_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--text_encoder", type=str, default="hf")
+        group.add_argument("--text_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--dim", type=int, default=512)
+
+    @classmethod
+    def build_model(cls, args) -> ClapTraining:
+        clap = SpatialClap(**clap_conf(args))
+        load_statistics(clap.spatial_encoder.maps, args.dump)
+        return ClapTraining(clap)
+
+
+def clap_conf(args: argparse.Namespace) -> dict:
+    """Arguments of `SpatialClap` among those of a training; the tokenizer's place is filled in."""
+    names = (
+        "content_encoder",
+        "content_encoder_conf",
+        "spatial_encoder_conf",
+        "text_encoder",
+        "text_encoder_conf",
+        "dim",
+    )
+    conf = {name: getattr(args, name) for name in names}
+    if args.text_encoder == "transformer":
+        conf["text_encoder_conf"] = {"tokenizer": str(Path(args.dump) / "tokenizer.model"), **args.text_encoder_conf}
+    return conf
+
+
+class SeldTask(SceneTask):
+    """SELD pre-training of the spatial encoder."""
+
+    @classmethod
+    def build_model(cls, args) -> SeldTraining:
+        classes = Corpus(args.data, args.dump).classes
+        seld = part({"seld": Seld}, "seld", dict(classes=len(classes), spatial_encoder_conf=args.spatial_encoder_conf))
+        load_statistics(seld.spatial_encoder.maps, args.dump)
+        return SeldTraining(seld, classes)
+
+
+TASKS = {"seld": SeldTask, "clap": ClapTask}
+
+MODEL = "valid.score.ave.pth"  # average of the best epochs: what is scored, and what later trainings start from
+
+
+def trained_folders(exp: Path) -> list[Path]:
+    """Folders of finished trainings below `exp`, in order of training."""
+    found = [path.parent for path in Path(exp).glob("*/done.json") if ".old" not in path.parent.name]
+    done = [folder for folder in found if json.loads((folder / "done.json").read_text())["complete"]]
+    return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
+
+
+def load_training(folder: Path) -> tuple[SceneModel, argparse.Namespace]:
+    """A trained model in evaluation mode and the arguments of its training."""
+    folder = Path(folder)
+    args = argparse.Namespace(**yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    task = TASKS[json.loads((folder / "done.json").read_text())["task"]]
+    model = task.build_model(args)
+    model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
+    return model.eval(), args
+
+
+def history(folder: Path) -> list[dict]:
+    """Losses and validation scores, one entry an epoch, of a finished training."""
+    stats = read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"]
+    return [
+        {"epoch": epoch, "train_loss": float(phases["train"]["loss"]), "valid_score": float(phases["valid"]["score"])}
+        for epoch, phases in sorted(stats.items())
+    ]

@@ -1,0 +1,73 @@
+"""ESPnet2's trainer with validation over whole sets and checkpoints that survive a kill."""
+
+import datetime
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from espnet2.train.trainer import Trainer
+from numpy._core.multiarray import scalar
+
+
+@contextmanager
+def atomic_saves() -> Iterator[None]:
+    """Inside, `torch.save` to a path writes a temporary file and renames it; ESPnet saves in place."""
+    plain = torch.save
+
+    def save(obj, f, *args, **kwargs):
+        if not isinstance(f, str | os.PathLike):
+            return plain(obj, f, *args, **kwargs)
+        temporary = f"{f}.tmp"
+        plain(obj, temporary, *args, **kwargs)
+        os.replace(temporary, f)
+
+    torch.save = save
+    try:
+        yield
+    finally:
+        torch.save = plain
+
+
+def read_checkpoint(path: Path) -> dict:
+    """Everything of an ESPnet checkpoint, without letting it run code."""
+    dtypes = [type(np.dtype(name)) for name in ("float64", "float32", "int64")]
+    with torch.serialization.safe_globals([scalar, np.dtype, datetime.timedelta, *dtypes]):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def complete_epoch_files(output_dir: Path) -> None:
+    """Write the model file of the checkpoint's epoch if a kill came between the two.
+
+    Without it a resumed run would go on, and the average of the best epochs would miss a file.
+    """
+    checkpoint = output_dir / "checkpoint.pth"
+    if not checkpoint.is_file():
+        return
+    states = read_checkpoint(checkpoint)
+    epoch_file = output_dir / f"{states['reporter']['epoch']}epoch.pth"
+    if not epoch_file.exists():
+        logging.info("%s: written again from %s", epoch_file, checkpoint)
+        torch.save(states["model"], epoch_file)
+
+
+class SceneTrainer(Trainer):
+    """Used by both tasks."""
+
+    @classmethod
+    def run(cls, *, trainer_options, **kwargs) -> None:
+        with atomic_saves():
+            if trainer_options.resume:
+                complete_epoch_files(Path(trainer_options.output_dir))
+            super().run(trainer_options=trainer_options, **kwargs)
+
+    @classmethod
+    @torch.no_grad()
+    def validate_one_epoch(cls, model, iterator, reporter, options, distributed_option) -> None:
+        """Every rank scores the whole set: batch averages of retrieval figures would mean nothing."""
+        model.eval()
+        reporter.register(getattr(model, "module", model).validate(iterator))
+        reporter.next()

@@ -1,0 +1,9 @@
+"""The one error that users cause."""
+
+
+class DataError(ValueError):
+    """Input, configuration or stored output that cannot be used.
+
+    The message names the file or key, the value, the limit and the next step. Programs print it as one
+    line and exit with 1.
+    """

@@ -1,0 +1,80 @@
+"""Pictures of results. Every function writes one PNG and keeps no state."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spclap.data.datadir import atomic_path
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, colour-blind safe
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def training_curves(histories: dict[str, list[dict]], path: Path) -> None:
+    """One column per model: training loss above, validation score below, over epochs.
+
+    histories: tag -> dicts with epoch, train_loss, valid_score.
+    """
+    figure = Figure(figsize=(3.2 * len(histories), 4.8), layout="constrained")
+    axes = figure.subplots(2, len(histories), squeeze=False, sharex="col")
+    for column, (tag, entries) in enumerate(histories.items()):
+        epochs = [entry["epoch"] for entry in entries]
+        rows = (("train_loss", "training loss", COLOURS[0]), ("valid_score", "validation score", COLOURS[1]))
+        for axis, (key, label, colour) in zip(axes[:, column], rows, strict=True):
+            axis.plot(epochs, [entry[key] for entry in entries], marker=".", color=colour)
+            axis.grid(alpha=0.3)
+            axis.set_ylabel(label)
+        axes[0, column].set_title(tag)
+        axes[1, column].set_xlabel("epoch")
+    _save(figure, path)
+
+
+def direction_confusion(matrix: np.ndarray, names: Sequence[str], path: Path) -> None:
+    """Share of chosen directions (columns) per true direction (rows); matrix (5, 5) of counts."""
+    shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    for row, column in np.ndindex(*shares.shape):
+        colour = "white" if shares[row, column] > 60 else "black"
+        axis.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour)
+    axis.set_xticks(range(len(names)), names, rotation=25)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="chosen direction", ylabel="true direction", title=f"Direction, {matrix.sum()} sources")
+    figure.colorbar(image, label="% of the row")
+    _save(figure, path)
+
+
+def similarity_matrix(similarity: np.ndarray, path: Path) -> None:
+    """Cosines of all audio (rows) with all captions (columns); the true pairs lie on the diagonal."""
+    figure = Figure(figsize=(5.4, 4.6), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(similarity, cmap="viridis", interpolation="nearest")
+    axis.set(xlabel="caption", ylabel="audio", title=f"Similarity, gallery of {len(similarity)}")
+    figure.colorbar(image, label="cosine")
+    _save(figure, path)
+
+
+def assignment_bars(rows: Sequence[tuple[str, int, float, float, float]], path: Path) -> None:
+    """Content-space assignment per model with intervals; rows of (tag, sources, value, low, high) in percent."""
+    sizes = sorted({row[1] for row in rows})
+    figure = Figure(figsize=(3.6 * len(sizes), 3.8), layout="constrained")
+    axes = figure.subplots(1, len(sizes), squeeze=False)[0]
+    for axis, size in zip(axes, sizes, strict=True):
+        chosen = [row for row in rows if row[1] == size]
+        values = np.array([row[2] for row in chosen])
+        errors = np.array([[row[2] - row[3], row[4] - row[2]] for row in chosen]).T
+        colours = [COLOURS[i % len(COLOURS)] for i in range(len(chosen))]
+        axis.bar([row[0] for row in chosen], values, yerr=errors, capsize=4, color=colours)
+        chance = 100 / np.prod(range(1, size + 1))
+        axis.axhline(chance, color="black", linestyle="--", linewidth=1)
+        axis.annotate(f"chance {chance:.1f}", (0.99, 0.94), xycoords="axes fraction", ha="right", fontsize=8)
+        axis.set(ylim=(0, 100), ylabel="% right", title=f"Content-space assignment, {size} sources")
+        axis.title.set_fontsize(10)
+    _save(figure, path)

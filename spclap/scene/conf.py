@@ -1,0 +1,29 @@
+"""conf/simu.yaml as dataclasses."""
+
+from dataclasses import dataclass
+
+from spclap.errors import DataError
+from spclap.scene.rooms import RoomConf
+
+
+@dataclass(frozen=True)
+class SceneConf:
+    """The `scenes` section."""
+
+    seconds: float  # s, length of a scene
+    level_db: float  # dB, levels of the sources are drawn from +- this
+    fixed: dict[str, dict[int, int]]  # split -> number of sources -> scenes written by stage 1
+
+
+@dataclass(frozen=True)
+class SimuConf:
+    """The whole file."""
+
+    sample_rate: int  # Hz
+    seed: int  # of rooms and fixed scenes
+    rooms: RoomConf
+    scenes: SceneConf
+
+    def __post_init__(self):
+        if not self.scenes.seconds > 0:
+            raise DataError(f"scenes: seconds is {self.scenes.seconds}, must be above 0")

@@ -1,0 +1,56 @@
+"""what programs read: clips, RIRs and scenes of one corpus."""
+
+from functools import cached_property
+from pathlib import Path
+
+from spclap.data.audio import ClipPack
+from spclap.data.config import load_config
+from spclap.data.datadir import load_datadir
+from spclap.errors import DataError
+from spclap.scene.conf import SimuConf
+from spclap.scene.rooms import RirBank
+from spclap.scene.sampler import SceneSampler
+from spclap.scene.scene import Scene, read_scenes
+
+
+class Corpus:
+    """data/<corpus> and dump/<corpus>, opened on demand."""
+
+    def __init__(self, data: Path, dump: Path):
+        self.data, self.dump = Path(data), Path(dump)
+        if not (self.data / "simu.yaml").is_file():
+            raise DataError(f"{self.data / 'simu.yaml'}: missing; run stage 1 (simulate) first")
+
+    @cached_property
+    def simu(self) -> SimuConf:
+        return load_config(SimuConf, self.data / "simu.yaml")
+
+    @property
+    def samples(self) -> int:
+        """Length of a scene in samples."""
+        return round(self.simu.scenes.seconds * self.simu.sample_rate)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """SELD classes: the most general labels of the training clips."""
+        return sorted({clip.labels[-1] for clip in load_datadir(self.data / "train")})
+
+    def pack(self, split: str) -> ClipPack:
+        return ClipPack(self.dump / "clips" / split)
+
+    def bank(self, split: str) -> RirBank:
+        return RirBank(self.data / "rirs" / split)
+
+    def sampler(self, split: str) -> SceneSampler:
+        return SceneSampler(load_datadir(self.data / split), self.bank(split), self.simu.scenes)
+
+    def fixed(self, split: str, n_sources: int) -> list[Scene]:
+        return read_scenes(self.data / "scenes" / f"{split}_{n_sources}src.jsonl")
+
+    def fixed_counts(self, split: str) -> list[int]:
+        """Numbers of sources for which stage 1 wrote fixed scenes."""
+        return sorted(self.simu.scenes.fixed.get(split, {}))
+
+    def content_path(self, split: str, n_sources: int) -> Path:
+        """Frozen content features of a fixed set, written by stage 2."""
+        return self.dump / "content" / f"{split}_{n_sources}src.npy"

@@ -1,0 +1,173 @@
+"""Rooms and room impulse responses (RIRs) by the image-source method (pyroomacoustics).
+
+Paper section "data": shoebox rooms, RT60 130-260 ms, stereo pair, 16 kHz, frontal half plane.
+"""
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from spclap.data.datadir import atomic_path
+from spclap.errors import DataError
+from spclap.scene.directions import DIRECTIONS, zone
+
+SPEED_OF_SOUND = 343.0  # m/s, pyroomacoustics' default
+
+
+@dataclass(frozen=True)
+class RoomConf:
+    """The `rooms` section of conf/simu.yaml. Ranges are [low, high], drawn uniformly."""
+
+    count: dict[str, int]  # rooms per split
+    places_per_direction: int  # RIRs per room and direction
+    length: list[float]  # m
+    width: list[float]  # m
+    height: list[float]  # m
+    rt60: list[float]  # s
+    spacing: float  # m, between the two microphones
+    mic_height: list[float]  # m
+    source_height: list[float]  # m
+    distance: list[float]  # m, horizontal, from the centre of the pair
+    wall_margin: float  # m, least distance of anything to a wall
+    rir_seconds: float  # s, RIRs are cut or padded to this
+
+
+def _pair(center: np.ndarray, yaw: float, spacing: float) -> np.ndarray:
+    """(3, 2) microphone positions; channel 0 is left when looking along `yaw` (radians, from +x to +y)."""
+    right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
+    return np.stack([center - right * spacing / 2, center + right * spacing / 2], axis=1)
+
+
+def _source_position(center: np.ndarray, yaw: float, azimuth: float, distance: float, height: float) -> np.ndarray:
+    angle = yaw - np.deg2rad(azimuth)
+    return np.array([center[0] + distance * np.cos(angle), center[1] + distance * np.sin(angle), height])
+
+
+def _draw_place(rng: np.random.Generator, conf: RoomConf, size: np.ndarray, direction: str) -> tuple | None:
+    """A pair and a source in `direction` that fit into the room, or None after 200 tries."""
+    margin = conf.wall_margin
+    for _ in range(200):
+        center = np.array([*rng.uniform(margin, size[:2] - margin), rng.uniform(*conf.mic_height)])
+        yaw = rng.uniform(0, 2 * np.pi)
+        azimuth = rng.uniform(*zone(direction))
+        position = _source_position(center, yaw, azimuth, rng.uniform(*conf.distance), rng.uniform(*conf.source_height))
+        if np.all(position > margin) and np.all(position < size - margin):
+            return center, yaw, azimuth, position
+    return None
+
+
+def _absorbs(rt60: float, size: np.ndarray) -> bool:
+    """Whether walls that absorb less than everything give that RT60 (Sabine)."""
+    volume, surface = np.prod(size), 2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2])
+    return 24 * np.log(10) * volume / (SPEED_OF_SOUND * surface * rt60) < 1
+
+
+def image_source_rirs(
+    size: np.ndarray, rt60: float, microphones: np.ndarray, sources: np.ndarray, sample_rate: int, taps: int
+) -> np.ndarray:
+    """RIRs of a shoebox room.
+
+    Args: size (3,) m; rt60 s; microphones (3, 2) m; sources (n, 3) m. Returns (n, 2, taps) float32.
+    Raises ValueError when Sabine's formula gives no absorption for that RT60 in a room of that size.
+    """
+    import pyroomacoustics as pra
+
+    absorption, order = pra.inverse_sabine(rt60, size)
+    room = pra.ShoeBox(size, fs=sample_rate, materials=pra.Material(absorption), max_order=order)
+    room.add_microphone_array(microphones)
+    for source in sources:
+        room.add_source(source)
+    room.compute_rir()
+    out = np.zeros((len(sources), 2, taps), dtype=np.float32)
+    for channel in range(2):
+        for index in range(len(sources)):
+            rir = room.rir[channel][index][:taps]
+            out[index, channel, : len(rir)] = rir
+    return out
+
+
+def simulate_room(conf: RoomConf, sample_rate: int, name: str, seed: list[int]) -> tuple[np.ndarray, list[dict]]:
+    """One room: RIRs (5 * places, 2, taps) and their table rows. The same seed gives the same room."""
+    rng = np.random.default_rng(seed)
+    taps = round(conf.rir_seconds * sample_rate)
+    for _ in range(50):
+        size = np.array([rng.uniform(*conf.length), rng.uniform(*conf.width), rng.uniform(*conf.height)])
+        rt60 = float(rng.uniform(*conf.rt60))
+        places = [
+            (direction, _draw_place(rng, conf, size, direction))
+            for direction in DIRECTIONS
+            for _ in range(conf.places_per_direction)
+        ]
+        if _absorbs(rt60, size) and all(place is not None for _, place in places):
+            break
+    else:
+        raise DataError(
+            f"room {name}: 50 rooms drawn, none holds all places and reaches its RT60; in conf/simu.yaml lower "
+            f"rooms.distance or widen rooms.rt60 (for a larger length and width)"
+        )
+    rirs, rows = [], []
+    for direction, (center, yaw, azimuth, position) in places:
+        microphones = _pair(center, yaw, conf.spacing)
+        rirs.append(image_source_rirs(size, rt60, microphones, position[None], sample_rate, taps))
+        rows.append(
+            dict(
+                room=name,
+                size=size,
+                rt60=rt60,
+                mics=microphones.T,
+                source=position,
+                azimuth=azimuth,
+                direction=direction,
+            )
+        )
+    return np.concatenate(rirs), rows
+
+
+def _simulate(job: tuple) -> tuple[np.ndarray, list[dict]]:
+    return simulate_room(*job)
+
+
+def write_bank(path: Path, split: str, conf: RoomConf, sample_rate: int, seed: list[int], nj: int) -> None:
+    """Simulate the rooms of a split into `path`: rirs.npy (n, 2, taps) float32 and table.csv."""
+    jobs = [(conf, sample_rate, f"{split}-{i:04d}", [*seed, i]) for i in range(conf.count[split])]
+    with ProcessPoolExecutor(max_workers=nj) as pool:
+        results = list(
+            tqdm(pool.map(_simulate, jobs, chunksize=2), total=len(jobs), desc=f"rooms {split}", unit="room")
+        )
+    rows = [
+        {
+            key: json.dumps(np.round(value, 5).tolist()) if isinstance(value, np.ndarray) else value
+            for key, value in r.items()
+        }
+        for _, room_rows in results
+        for r in room_rows
+    ]
+    with atomic_path(path / "rirs.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, np.concatenate([rirs for rirs, _ in results]))
+    with atomic_path(path / "table.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+class RirBank:
+    """RIRs of a split with their geometry. `rirs` is (n, 2, taps), `table` one row per RIR."""
+
+    def __init__(self, path: Path):
+        path = Path(path)
+        for name in ("rirs.npy", "table.csv"):
+            if not (path / name).is_file():
+                raise DataError(f"{path / name}: missing; run stage 1 (simulate) first")
+        self.rirs = np.load(path / "rirs.npy", mmap_mode="r")
+        self.table = pd.read_csv(path / "table.csv")
+        if len(self.table) != len(self.rirs):
+            raise DataError(f"{path}: {len(self.rirs)} RIRs but {len(self.table)} table rows; delete it, rerun stage 1")
+        self.rooms = sorted(self.table.room.unique())
+        self._rows = {key: group.index.to_numpy() for key, group in self.table.groupby(["room", "direction"])}
+
+    def rows(self, room: str, direction: str) -> np.ndarray:
+        """Rows of the bank that lie in `direction` in `room`."""
+        return self._rows[room, direction]

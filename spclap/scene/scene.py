@@ -1,0 +1,78 @@
+"""What a simulated recording is made of: clips at places in one room."""
+
+import itertools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spclap.data.datadir import atomic_write_text
+from spclap.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip at a place.
+
+    `start` in [0, 1) says where in the clip the window begins, `gain_db` is relative to the other
+    sources, `rir` is the row of the split's RIR bank.
+    """
+
+    clip: str
+    caption: str
+    labels: tuple[str, ...]
+    rir: int
+    direction: str
+    azimuth: float
+    start: float
+    gain_db: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """1..K sources in one room. Rendering a scene twice gives identical samples."""
+
+    id: str
+    room: str
+    sources: tuple[Source, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.sources)
+
+    def permutations(self) -> list[tuple[int, ...]]:
+        """Assignments of clips to places: entry k of a permutation is the clip heard at place k.
+
+        The identity comes first (permutation 0 is the true one); the others are the hard negatives of
+        spatial contrastive learning (SCL).
+        """
+        return list(itertools.permutations(range(self.size)))
+
+    def meaning(self, permutation: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+        """Sorted (label, direction) pairs: two items of equal meaning are no negatives of each other."""
+        pairs = (
+            (self.sources[clip].labels[0], self.sources[place].direction) for place, clip in enumerate(permutation)
+        )
+        return tuple(sorted(pairs))
+
+
+def write_scenes(path: Path, scenes: list[Scene]) -> None:
+    """One JSON object a line, written atomically."""
+    atomic_write_text(path, "".join(json.dumps(asdict(scene)) + "\n" for scene in scenes))
+
+
+def read_scenes(path: Path) -> list[Scene]:
+    """Read what `write_scenes` wrote; DataError with file and line for anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: missing; run stage 1 (simulate) first")
+    scenes = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            item = json.loads(line)
+            sources = tuple(Source(**{**source, "labels": tuple(source["labels"])}) for source in item["sources"])
+            scenes.append(Scene(item["id"], item["room"], sources))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(f"{path}:{number}: not a scene ({error}); delete the file and rerun stage 1") from error
+    if not scenes:
+        raise DataError(f"{path}: no scenes; delete the file and rerun stage 1")
+    return scenes

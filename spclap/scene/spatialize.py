@@ -1,0 +1,75 @@
+"""The only place where audio is convolved and mixed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.fft import next_fast_len
+
+from spclap.data.audio import ClipPack
+from spclap.scene.rooms import RirBank
+from spclap.scene.scene import Scene
+
+SOURCE_RMS = 0.1  # level of a dry window before its gain
+
+
+def dry_window(pack: ClipPack, clip: str, start: float, gain_db: float, samples: int) -> np.ndarray:
+    """(samples,) of a clip at a fixed level. Short clips are repeated, so all sources sound all the time."""
+    length = pack.length(clip)
+    if length > samples:
+        first = int(start * (length - samples))
+        window = pack.read(clip, first, first + samples)
+    else:
+        window = np.resize(np.roll(pack.read(clip), -int(start * length)), samples)
+    rms = float(np.sqrt(np.mean(np.square(window)))) + 1e-8
+    return window * np.float32(SOURCE_RMS / rms * 10 ** (gain_db / 20))
+
+
+def spatialize(dry: torch.Tensor, rirs: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Render mixtures by one batched FFT convolution.
+
+    Args:
+        dry: (K, T) windows of clips. rirs: (M, 2, taps) room impulse responses.
+        pairs: (N, S, 2) integer; item n is the sum over s of dry[pairs[n, s, 0]] convolved with
+            rirs[pairs[n, s, 1]]; a pair of -1 adds nothing.
+    Returns: (N, 2, T), cut to the length of the dry windows. The channels share one scale, always.
+    """
+    samples = dry.shape[-1]
+    n_fft = next_fast_len(samples + rirs.shape[-1] - 1, real=True)
+    clips = torch.fft.rfft(dry, n=n_fft)
+    places = torch.fft.rfft(rirs, n=n_fft)
+    spectrum = torch.zeros((len(pairs), *places.shape[1:]), dtype=places.dtype, device=places.device)
+    for source in pairs.unbind(1):
+        clip, place = source.unbind(1)
+        present = (clip >= 0).nonzero().squeeze(1)
+        spectrum[present] += clips[clip[present], None] * places[place[present]]
+    return torch.fft.irfft(spectrum, n=n_fft)[..., :samples]
+
+
+def dry_parts(
+    items: Sequence[tuple[Scene, Sequence[tuple[int, ...]]]], pack: ClipPack, bank: RirBank, samples: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Arguments of `spatialize` for scenes with the permutations wanted of each.
+
+    Every clip and RIR is read once, whatever the number of permutations. Returns dry (K, T),
+    rirs (K, 2, taps), pairs (N, S, 2) with N the number of (scene, permutation) and S the largest scene.
+    """
+    sources = [source for scene, _ in items for source in scene.sources]
+    dry = np.stack([dry_window(pack, s.clip, s.start, s.gain_db, samples) for s in sources])
+    rirs = np.stack([bank.rirs[s.rir] for s in sources])
+    largest = max(scene.size for scene, _ in items)
+    pairs, first = [], 0
+    for scene, permutations in items:
+        for permutation in permutations:
+            row = [(first + clip, first + place) for place, clip in enumerate(permutation)]
+            pairs.append(row + [(-1, -1)] * (largest - scene.size))
+        first += scene.size
+    return torch.from_numpy(dry), torch.from_numpy(rirs), torch.tensor(pairs)
+
+
+def render(
+    scene: Scene, pack: ClipPack, bank: RirBank, samples: int, permutation: tuple[int, ...] | None = None
+) -> torch.Tensor:
+    """(2, T) stereo recording of a scene, or of one of its permutations."""
+    chosen = tuple(range(scene.size)) if permutation is None else permutation
+    return spatialize(*dry_parts([(scene, [chosen])], pack, bank, samples))[0]

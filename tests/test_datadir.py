@@ -1,0 +1,160 @@
+"""Data directories: what is written can be read, and bad tables are refused with file, line and next step."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from spclap.data import datadir
+from spclap.data.datadir import Clip, DataError
+
+CLIPS = [
+    Clip("b", "b.wav", ("a dog barks",), ("dog",), "r2"),
+    Clip("a", "a.wav", ("a lamb bleats", "a sheep"), ("lamb", "sheep"), "r1"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    datadir.write_datadir(tmp_path / "train", CLIPS)
+    return tmp_path / "train"
+
+
+def test_round_trip_sorts_by_id(folder):
+    assert datadir.load_datadir(folder) == sorted(CLIPS, key=lambda clip: clip.id)
+    assert (folder / "text").read_text() == "a-c0 a lamb bleats\na-c1 a sheep\nb-c0 a dog barks\n"
+    assert (folder / "utt2label").read_text() == "a lamb,sheep\nb dog\n"
+
+
+def test_sorted_by_code_point_as_lc_all_c(tmp_path):
+    datadir.write_table(tmp_path / "t", {"a": "1", "B": "2", "a-b": "3", "é": "4", "a1": "5"})
+    assert list(datadir.read_table(tmp_path / "t")) == ["B", "a", "a-b", "a1", "é"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a 1\na 2\n", ["wav.scp:2", "duplicate key `a`", "keep one"]),
+        ("b 1\na 2\n", ["wav.scp:2", "`a` comes after `b`", "LC_ALL=C sort"]),
+        ("a 1\n\nb 2\n", ["wav.scp:2", "empty line", "remove"]),
+        ("a 1\nb\n", ["wav.scp:2", "`b` has no value", "remove the line"]),
+        ("a 1\nb  \n", ["wav.scp:2", "`b` has no value"]),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path, text, words):
+    path = tmp_path / "wav.scp"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        datadir.read_table(path)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_missing_table_names_the_stage(tmp_path):
+    with pytest.raises(DataError, match="text: file not found; stage 0"):
+        datadir.read_table(tmp_path / "text")
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("text", "b-c0 a dog barks\n", "", ["text", "no caption", "b-c0", "rerun stage 0"]),
+        ("text", "b-c0 a dog barks", "b-c0 ", ["text:3", "no value"]),
+        ("caption2clip", "b-c0 b\n", "", ["caption2clip", "lacks b-c0"]),
+        ("utt2label", "b dog\n", "", ["utt2label", "no label", "b"]),
+        ("utt2label", "lamb,sheep", "lamb,,sheep", ["utt2label", "`lamb,,sheep`", "label,label"]),
+        ("wav.scp", "b b.wav\n", "", ["wav.scp", "lacks b"]),
+        ("clip2source", "b r2\n", "", ["clip2source", "no source", "b"]),
+    ],
+)
+def test_tables_must_fit(folder, name, old, new, words):
+    _edit(folder / name, old, new)
+    with pytest.raises(DataError) as error:
+        datadir.load_datadir(folder)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_clip_without_any_caption(folder):
+    _edit(folder / "text", "b-c0 a dog barks\n", "")
+    _edit(folder / "caption2clip", "b-c0 b\n", "")
+    with pytest.raises(DataError, match=r"caption2clip: no caption for b.*rerun stage 0"):
+        datadir.load_datadir(folder)
+
+
+def test_split_without_clips(folder):
+    (folder / "wav.scp").write_text("")
+    with pytest.raises(DataError, match=r"wav.scp: the split has no clips; add some"):
+        datadir.load_datadir(folder)
+    with pytest.raises(DataError, match=r"valid: no clips for this split"):
+        datadir.write_datadir(folder.parent / "valid", [])
+    assert not (folder.parent / "valid").exists()
+
+
+@pytest.mark.parametrize(
+    ("clip", "word"),
+    [
+        (Clip("a", "a.wav", (), ("dog",), "a"), "no caption"),
+        (Clip("a", "a.wav", ("",), ("dog",), "a"), "one line of text"),
+        (Clip("a", "a.wav", ("two\nlines",), ("dog",), "a"), "one line of text"),
+        (Clip("a b", "a.wav", ("a dog",), ("dog",), "a"), "white space"),
+    ],
+)
+def test_nothing_is_written_for_bad_clips(tmp_path, clip, word):
+    with pytest.raises(DataError, match=word):
+        datadir.write_datadir(tmp_path / "train", [clip])
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_label_with_one_clip_is_fine(folder):
+    assert datadir.load_datadir(folder)[1].labels == ("dog",)
+
+
+def _full_disk(path: Path, text: str, **_) -> None:
+    """Like Path.write_text on a disk that gets full with the second file."""
+    if "caption2clip" in path.name:
+        with open(path, "w") as file:
+            file.write(text[:3])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def test_disk_full_leaves_the_old_output(folder, monkeypatch):
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    monkeypatch.setattr(Path, "write_text", _full_disk)
+    with pytest.raises(DataError, match=r"caption2clip: cannot be written: .*No space left.*rerun"):
+        datadir.write_datadir(folder, CLIPS[:1])
+    assert {path.name: path.read_text() for path in folder.iterdir()} == before
+
+
+def test_atomic_path_cleans_up_after_any_error(tmp_path):
+    with pytest.raises(KeyError), datadir.atomic_path(tmp_path / "x" / "out") as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert not list((tmp_path / "x").iterdir())
+    with datadir.atomic_path(tmp_path / "x" / "out") as temporary:
+        temporary.write_text("whole")
+        assert not (tmp_path / "x" / "out").exists()
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["out"]
+
+
+def test_splits_share_nothing(folder):
+    other = folder.parent / "test"
+    datadir.write_datadir(other, [Clip("c", "c.wav", ("a cow",), ("cow",), "r3")])
+    datadir.check_splits({"train": folder, "test": other})
+    datadir.write_datadir(other, [Clip("c", "c.wav", ("a cow",), ("cow",), "r1")])
+    with pytest.raises(DataError, match=r"train and .*test share 1 original recording.*: r1; keep each in one split"):
+        datadir.check_splits({"train": folder, "test": other})
+    datadir.write_datadir(other, [CLIPS[0]])
+    with pytest.raises(DataError, match=r"share 1 clip.*: b"):
+        datadir.check_splits({"train": folder, "test": other})
+
+
+def test_scp_path_is_relative_inside_the_repository(tmp_path):
+    assert datadir.scp_path(tmp_path / "data" / "a.wav", tmp_path) == "data/a.wav"
+    assert datadir.scp_path(Path("/elsewhere/a.wav"), tmp_path) == "/elsewhere/a.wav"

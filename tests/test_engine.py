@@ -1,0 +1,200 @@
+"""Training through ESPnet2: each trap of the engine has its test here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spclap.engine.iterators import FreshScenes, SceneIterFactory
+from spclap.errors import DataError
+from spclap.scene.corpus import Corpus
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = {
+    "batch": {1: 2, 2: 2},
+    "spatial_encoder_conf": {"input": {"n_fft": 512, "hop": 256, "bins": 64}, "channels": 4, "hidden": 8},
+    "content_encoder": "yamnet",
+    "text_encoder": "transformer",
+    "text_encoder_conf": {"dim": 16, "layers": 1},
+    "dim": 16,
+    "optim": "adam",
+    "optim_conf": {"lr": 1.0e-3},
+    "scheduler": "onecyclelr",
+    "scheduler_conf": {"cycle_momentum": False},
+    "num_iters_per_epoch": 3,
+    "best_model_criterion": [["valid", "score", "max"]],
+    "use_tensorboard": False,
+    "use_matplotlib": False,
+}
+
+
+def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None, **popen):
+    """Run the training program; returns the finished process."""
+    conf = exp.parent / f"{exp.name}.yaml"
+    conf.write_text(json.dumps({"task": task, **SMALL, **(config or {})}))
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", str(conf), "--data", str(corpus.data)]
+    command += ["--dump", str(corpus.dump), "--exp", str(exp), "--", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **popen)
+
+
+def parameters(exp: Path, name: str = "latest.pth") -> dict[str, torch.Tensor]:
+    return torch.load(exp / name, weights_only=True)
+
+
+def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(corpus):
+    def ids(epoch, seed=0, rank=0, world=1):
+        data = FreshScenes(corpus, {1: 2, 2: 2}, True, 2, seed, rank, world)
+        return [tuple(b["captions"]) for _, b in SceneIterFactory(data).build_iter(epoch)]
+
+    assert ids(1) == ids(1)
+    assert len({str(ids(1)), str(ids(2)), str(ids(1, seed=1))}) == 3
+    shares = [ids(1, rank=r, world=2) for r in (0, 1)]
+    assert sorted(shares[0][0] + shares[1][0]) == sorted(ids(1)[0])
+
+
+def test_a_scene_and_its_permutations_share_a_rank(corpus):
+    for rank in (0, 1):
+        for names, batch in SceneIterFactory(FreshScenes(corpus, {1: 2, 2: 4}, True, 2, 0, rank, 2)).build_iter(1):
+            assert len(batch["captions"]) == 1 + 2 * 2
+            twice = [name for name in set(names) if names.count(name) == 2]
+            assert len(twice) == 2
+            for name in twice:
+                first, second = (i for i, other in enumerate(names) if other == name)
+                assert batch["meaning"][first] != batch["meaning"][second]
+                assert {tuple(p) for p in batch["pairs"][first].tolist()} != {
+                    tuple(p) for p in batch["pairs"][second].tolist()
+                }
+
+
+def test_batch_that_ranks_cannot_share_is_refused(corpus):
+    with pytest.raises(DataError, match="3 scenes of 1 source"):
+        FreshScenes(corpus, {1: 3}, False, 1, 0, 0, 2)
+
+
+def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    assert train(corpus, straight, "--max_epoch", "4").returncode == 0
+    conf = tmp_path / "killed.yaml"
+    conf.write_text((tmp_path / "straight.yaml").read_text())
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", str(conf), "--data", str(corpus.data)]
+    command += ["--dump", str(corpus.dump), "--exp", str(killed), "--", "--max_epoch", "4"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while not (killed / "checkpoint.pth").exists() and time.time() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "valid.score.ave.pth").exists()
+    (killed / "1epoch.pth").unlink(missing_ok=True)  # as if the kill came before this file was written
+    assert train(corpus, killed, "--max_epoch", "4").returncode == 0
+    one, other = parameters(straight), parameters(killed)
+    assert all(torch.equal(one[k], other[k]) for k in one)
+    assert not list(killed.glob("*.tmp"))
+
+
+def test_average_of_the_best_epochs_is_exact(corpus, tmp_path):
+    exp = tmp_path / "model"
+    assert train(corpus, exp, "--max_epoch", "3", "--keep_nbest_models", "2").returncode == 0
+    from spclap.engine.task import history
+
+    scores = {entry["epoch"]: entry["valid_score"] for entry in history(exp)}
+    best = sorted(scores, key=lambda epoch: (-scores[epoch], epoch))[:2]
+    states = [parameters(exp, f"{epoch}epoch.pth") for epoch in best]
+    average = parameters(exp, "valid.score.ave.pth")
+    for key, value in average.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (states[0][key] + states[1][key]) / 2)
+
+
+def test_finished_training_is_not_repeated_and_old_settings_are_kept(corpus, tmp_path):
+    exp = tmp_path / "model"
+    assert train(corpus, exp, "--max_epoch", "1").returncode == 0
+    before = (exp / "checkpoint.pth").stat().st_mtime_ns
+    again = train(corpus, exp, "--max_epoch", "1")
+    assert again.returncode == 0 and "up to date" in again.stderr
+    assert (exp / "checkpoint.pth").stat().st_mtime_ns == before
+    other = train(corpus, exp, "--max_epoch", "1", config={"optim_conf": {"lr": 2.0e-3}})
+    assert other.returncode == 0 and "other settings" in other.stderr
+    assert (tmp_path / "model.old1" / "checkpoint.pth").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("key", ["batchsize", "content_encoder_confs"])
+def test_unread_config_key_is_refused(corpus, tmp_path, key):
+    result = train(corpus, tmp_path / "model", config={key: 3})
+    assert result.returncode != 0 and key in result.stderr
+    assert not (tmp_path / "model" / "checkpoint.pth").exists()
+
+
+def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
+    seld = {k: v for k, v in SMALL.items() if k not in ("content_encoder", "text_encoder", "text_encoder_conf", "dim")}
+    conf = tmp_path / "seld.yaml"
+    conf.write_text(json.dumps({"task": "seld", **seld}))
+    base = [sys.executable, "-m", "spclap.bin.train", "--data", str(corpus.data), "--dump", str(corpus.dump)]
+    run = [*base, "--config", str(conf), "--exp", str(tmp_path / "seld"), "--", "--max_epoch", "1"]
+    assert subprocess.run(run, cwd=ROOT, capture_output=True).returncode == 0
+    clap = tmp_path / "clap.yaml"
+    clap.write_text(json.dumps({"task": "clap", **SMALL, "optim_conf": {"lr": 1e-12}}))
+    run = [*base, "--config", str(clap), "--exp", str(tmp_path / "clap"), "--init", str(tmp_path / "seld")]
+    assert subprocess.run([*run, "--", "--max_epoch", "1"], cwd=ROOT, capture_output=True).returncode == 0
+    source, target = parameters(tmp_path / "seld", "valid.score.ave.pth"), parameters(tmp_path / "clap")
+    for name in ("cnn.0.weight", "gru.weight_hh_l1", "middle_linear.bias"):
+        torch.testing.assert_close(
+            target[f"clap.spatial_encoder.{name}"], source[f"seld.spatial_encoder.{name}"], atol=1e-6, rtol=0
+        )
+
+
+RANK_PROGRAM = """
+import sys, torch
+from spclap.engine.task import ClapTask
+torch.nn.BatchNorm2d.forward = lambda self, x: torch.nn.functional.batch_norm(  # batch statistics are per rank
+    x, self.running_mean, self.running_var, self.weight, self.bias, False)
+ClapTask.main(cmd=sys.argv[1:])
+"""
+
+
+def test_two_ranks_equal_one(corpus, tmp_path):
+    """Same loss, gradient and parameters, with the same scenes shared by two processes on gloo."""
+    conf = tmp_path / "conf.yaml"
+    plain = {
+        **SMALL,
+        "optim": "sgd",
+        "optim_conf": {"lr": 0.5},
+        "scheduler": None,
+        "scheduler_conf": {},
+        "permutations": True,
+    }
+    conf.write_text(json.dumps({**plain, "text_encoder": "hf", "text_encoder_conf": {"train_layers": 0}}))
+    program = tmp_path / "program.py"
+    program.write_text(RANK_PROGRAM)
+    options = ["--config", str(conf), "--data", str(corpus.data), "--dump", str(corpus.dump), "--max_epoch", "1"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert subprocess.run([sys.executable, program, *options, "--output_dir", one], cwd=ROOT).returncode == 0
+    port = str(20000 + os.getpid() % 20000)
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, program, *options, "--output_dir", two, "--dist_world_size", "2", "--dist_rank", str(rank),
+             "--dist_master_addr", "127.0.0.1", "--dist_master_port", port, "--dist_backend", "gloo"], cwd=ROOT,
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
+    a, b = parameters(one), parameters(two)
+    assert abs(a["clap.logit_scale"].item() - np.log(1 / 0.07)) > 1e-3  # it did learn
+    for key, value in a.items():
+        torch.testing.assert_close(value, b[key], atol=2e-5, rtol=1e-4, msg=key)
+
+
+def test_core_imports_without_espnet():
+    program = "import sys; sys.modules['espnet2'] = None\n" + "".join(
+        f"import spclap.{name}\n"
+        for name in ("scene.corpus", "scene.spatialize", "model.spatial_clap", "evaluate.protocols", "bin.extract")
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr

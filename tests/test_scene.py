@@ -1,0 +1,77 @@
+"""Scenes, captions and directions."""
+
+import numpy as np
+import pytest
+
+from spclap.errors import DataError
+from spclap.scene.caption import scene_caption
+from spclap.scene.directions import DIRECTIONS, EDGES, center, direction_of, zone
+from spclap.scene.scene import Scene, Source, read_scenes, write_scenes
+
+
+def source(name: str, direction: str) -> Source:
+    return Source(name, name, (name,), 0, direction, center(direction), 0.0, 0.0)
+
+
+DOG_RAIN = Scene("s", "room", (source("a dog", "left"), source("rain", "right")))
+
+
+def test_directions_tile_the_half_plane():
+    assert [direction_of(center(d)) for d in DIRECTIONS] == list(DIRECTIONS)
+    assert [zone(d)[1] for d in DIRECTIONS[:-1]] == list(EDGES)
+    assert direction_of(-90) == "left" and direction_of(90) == "right"
+    with pytest.raises(ValueError, match="120"):
+        direction_of(120)
+
+
+def test_mirrored_azimuth_mirrors_the_word():
+    for azimuth in np.linspace(-89.5, 89.5, 40):
+        assert DIRECTIONS.index(direction_of(-azimuth)) == 4 - DIRECTIONS.index(direction_of(azimuth))
+
+
+def test_caption_of_a_scene_and_of_its_swap():
+    assert scene_caption(DOG_RAIN, (0, 1)) == "a dog on the left side, and rain on the right side"
+    assert scene_caption(DOG_RAIN, (1, 0)) == "a dog on the right side, and rain on the left side"
+
+
+def test_captions_of_all_permutations_say_what_the_mixture_holds():
+    scene = Scene("s", "r", tuple(source(n, d) for n, d in zip("abc", ("left", "front", "right"), strict=True)))
+    for permutation in scene.permutations():
+        text = scene_caption(scene, permutation)
+        for place, clip in enumerate(permutation):
+            word = {"left": "on the left side", "front": "in front", "right": "on the right side"}
+            assert f"{'abc'[clip]} {word[scene.sources[place].direction]}" in text
+    assert len({scene_caption(scene, p) for p in scene.permutations()}) == 6
+    assert scene.permutations()[0] == (0, 1, 2)
+
+
+def test_meaning_ignores_order_and_notices_the_swap():
+    other = Scene("t", "room", DOG_RAIN.sources[::-1])
+    assert DOG_RAIN.meaning((0, 1)) == other.meaning((0, 1))
+    assert DOG_RAIN.meaning((0, 1)) != DOG_RAIN.meaning((1, 0))
+
+
+def test_sampler_draws_different_kinds_and_directions(sampler):
+    for seed in range(50):
+        scene = sampler.draw(np.random.default_rng(seed), 3, "x")
+        assert len({s.labels[-1] for s in scene.sources}) == len({s.direction for s in scene.sources}) == 3
+        for s in scene.sources:
+            assert sampler.bank.table.room[s.rir] == scene.room
+            assert direction_of(s.azimuth) == s.direction
+    assert sampler.draw(np.random.default_rng(3), 2, "x") == sampler.draw(np.random.default_rng(3), 2, "x")
+
+
+def test_more_sources_than_kinds_is_an_error(sampler):
+    with pytest.raises(DataError, match="as many labels"):
+        sampler.draw(np.random.default_rng(0), 5, "x")
+
+
+def test_scenes_survive_the_disk(tmp_path, sampler):
+    scenes = sampler.fixed([1], 2, 5, "test")
+    write_scenes(tmp_path / "s.jsonl", scenes)
+    assert read_scenes(tmp_path / "s.jsonl") == scenes
+    (tmp_path / "s.jsonl").write_text('{"id": 1}\n')
+    with pytest.raises(DataError, match=r"s\.jsonl:1"):
+        read_scenes(tmp_path / "s.jsonl")
+    with pytest.raises(DataError, match="stage 1"):
+        read_scenes(tmp_path / "missing.jsonl")

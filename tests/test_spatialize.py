@@ -1,0 +1,122 @@
+"""Spatialization against physics and against scipy."""
+
+import json
+
+import numpy as np
+import pyroomacoustics as pra
+import pytest
+import torch
+from conftest import RATE, ROOMS
+from scipy.signal import fftconvolve
+
+from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room
+from spclap.scene.spatialize import dry_parts, dry_window, render, spatialize
+
+SIZE = np.array([6.0, 6.0, 3.0])
+CENTER = np.array([3.0, 3.0, 1.5])
+
+
+def rirs_at(azimuths, distance=1.5, yaw=0.7, rt60=0.2):
+    mics = _pair(CENTER, yaw, ROOMS.spacing)
+    sources = np.stack([_source_position(CENTER, yaw, a, distance, 1.5) for a in azimuths])
+    return image_source_rirs(SIZE, rt60, mics, sources, RATE, 4096), mics, sources
+
+
+def first_arrival(rir):
+    peak = np.abs(rir).max()
+    return int(np.argmax(np.abs(rir) > 0.5 * peak))
+
+
+def test_arrival_time_difference_follows_geometry_at_37_azimuths():
+    azimuths = np.linspace(-90, 90, 37)
+    rirs, mics, sources = rirs_at(azimuths)
+    for azimuth, rir, source in zip(azimuths, rirs, sources, strict=True):
+        distances = np.linalg.norm(mics - source[:, None], axis=0)
+        expected = (distances[1] - distances[0]) / SPEED_OF_SOUND * RATE
+        direct = [np.argmax(np.abs(r[: first_arrival(r) + 8])) for r in rir]
+        assert abs((direct[1] - direct[0]) - expected) <= 1, azimuth
+        assert np.sign(np.round(expected)) == np.sign(np.round(-azimuth / 10)) or abs(expected) < 1
+
+
+def test_a_source_on_the_left_reaches_the_left_channel_first_and_louder():
+    rir = rirs_at([-80.0])[0][0]
+    assert first_arrival(rir[0]) < first_arrival(rir[1])
+    assert np.abs(rir[0]).max() > np.abs(rir[1]).max()
+
+
+def test_mirrored_source_swaps_the_channels():
+    mics = _pair(CENTER, np.pi / 2, 0.17)  # looking along +y in the middle of the room: the room is its own mirror
+    sources = np.stack([_source_position(CENTER, np.pi / 2, a, 1.4, 1.2) for a in (-35.0, 35.0)])
+    left, right = image_source_rirs(SIZE, 0.2, mics, sources, RATE, 4096)
+    np.testing.assert_allclose(left, right[::-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("rt60", [0.15, 0.2, 0.26])
+def test_decay_follows_rt60(rt60):
+    size = np.array([5.0, 4.0, 2.8])
+    mics = _pair(np.array([2.2, 1.9, 1.5]), 0.3, 0.17)
+    rirs = image_source_rirs(size, rt60, mics, np.array([[3.9, 2.9, 1.2]]), RATE, 8192)
+    measured = pra.experimental.measure_rt60(rirs[0, 0], RATE, decay_db=20)
+    assert measured == pytest.approx(rt60, rel=0.3)  # Sabine's formula is that good in small rooms
+
+
+def test_room_table_tells_the_geometry():
+    rirs, rows = simulate_room(ROOMS, RATE, "x", [3])
+    again, _ = simulate_room(ROOMS, RATE, "x", [3])
+    np.testing.assert_array_equal(rirs, again)
+    for rir, row in zip(rirs, rows, strict=True):
+        distance = np.linalg.norm(row["mics"] - row["source"], axis=1)
+        lead = (distance[1] - distance[0]) / SPEED_OF_SOUND * RATE
+        direct = [np.argmax(np.abs(r[: first_arrival(r) + 8])) for r in rir]
+        assert abs((direct[1] - direct[0]) - lead) <= 1
+        assert np.linalg.norm(row["mics"][0] - row["mics"][1]) == pytest.approx(ROOMS.spacing)
+        assert np.all(row["source"] > 0) and np.all(row["source"] < row["size"])
+
+
+def test_table_on_disk_fits_the_bank(bank):
+    assert len(bank.table) == 3 * 5 * ROOMS.places_per_direction
+    for room in bank.rooms:
+        assert len(bank.rows(room, "front")) == ROOMS.places_per_direction
+    assert len(json.loads(bank.table.source[0])) == 3
+
+
+def test_equals_a_loop_of_scipy_convolutions():
+    rng = np.random.default_rng(0)
+    dry, rirs = rng.standard_normal((3, 5000)).astype("f"), rng.standard_normal((3, 2, 700)).astype("f")
+    pairs = [[(0, 0), (1, 1), (2, 2)], [(1, 0), (0, 1), (2, 2)], [(2, 1), (-1, -1), (-1, -1)]]
+    got = spatialize(torch.from_numpy(dry), torch.from_numpy(rirs), torch.tensor(pairs)).numpy()
+    for item, row in zip(got, pairs, strict=True):
+        expected = sum(fftconvolve(dry[c][None], rirs[p], axes=1)[:, :5000] for c, p in row if c >= 0)
+        np.testing.assert_allclose(item, expected, atol=2e-3)
+
+
+def test_mixture_is_the_sum_of_its_images_and_permutations_move_images(sampler, pack, bank):
+    scene = sampler.draw(np.random.default_rng(5), 3, "x")
+    dry, rirs, _ = dry_parts([(scene, [(0, 1, 2)])], pack, bank, RATE)
+    images = {(c, p): spatialize(dry, rirs, torch.tensor([[(c, p)]]))[0] for c in range(3) for p in range(3)}
+    for permutation in scene.permutations():
+        mixture = render(scene, pack, bank, RATE, permutation)
+        expected = sum(images[clip, place] for place, clip in enumerate(permutation))
+        torch.testing.assert_close(mixture, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_rendering_twice_is_bit_identical(sampler, pack, bank):
+    scene = sampler.draw(np.random.default_rng(6), 2, "x")
+    assert torch.equal(render(scene, pack, bank, RATE), render(scene, pack, bank, RATE))
+
+
+def test_scene_size_in_a_batch_changes_nothing(sampler, pack, bank):
+    one, two = (sampler.draw(np.random.default_rng(n), n, "x") for n in (1, 2))
+    both = spatialize(*dry_parts([(one, [(0,)]), (two, two.permutations())], pack, bank, RATE))
+    torch.testing.assert_close(both[0], render(one, pack, bank, RATE))
+    torch.testing.assert_close(both[2], render(two, pack, bank, RATE, (1, 0)))
+
+
+def test_windows_of_short_clips_repeat_and_have_one_level(pack, clips):
+    short = min(pack.ids, key=pack.length)
+    window = dry_window(pack, short, 0.3, 0.0, 3 * RATE)
+    length = pack.length(short)
+    np.testing.assert_array_equal(window[:length], window[length : 2 * length])
+    assert np.sqrt(np.mean(window**2)) == pytest.approx(0.1, rel=1e-3)
+    quiet = dry_window(pack, short, 0.3, -6.0, 3 * RATE)
+    assert 20 * np.log10(np.std(quiet) / np.std(window)) == pytest.approx(-6, abs=0.01)

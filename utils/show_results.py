@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Print results as Markdown tables: show_results.py [--full] PATH [PATH ...]
+
+PATH is a results.json, or a folder: every scores.json below it is read.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+KEYS = ("tag", "corpus", "metric", "value", "low", "high", "n", "seed")
+SIZES = ("1src", "2src", "3src")
+MAIN = [f"r1_{way}_{size}" for size in SIZES for way in ("a2t", "t2a")]
+MAIN += ["direction_1src", "direction_2src", "assignment_2src", "assignment_3src"]
+FULL = [f"{what}_{way}_{size}" for size in SIZES for what in ("r5", "r10", "meanrank") for way in ("a2t", "t2a")]
+
+
+class ResultsError(Exception):
+    """A path that holds no results."""
+
+
+def read(path: Path) -> list[dict]:
+    """Result rows of a file or of all scores.json below a folder."""
+    if path.is_dir():
+        files = sorted(path.rglob("scores.json"))
+        if not files:
+            raise ResultsError(f"{path}: no scores.json below it; run stage 5 (score) first")
+        return [row for file in files for row in read(file)]
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: not found; run stage 5 (score) first") from None
+    except json.JSONDecodeError as error:
+        raise ResultsError(f"{path}: not JSON: {error}") from None
+    rows = content.get("results") if isinstance(content, dict) else content
+    if not isinstance(rows, list):
+        raise ResultsError(f"{path}: no list of results in it")
+    for row in rows:
+        missing = [key for key in KEYS if key not in row]
+        if missing:
+            raise ResultsError(f"{path}: a result lacks the key `{missing[0]}`: {row}")
+    return rows
+
+
+def cell(row: dict | None) -> str:
+    """`71.5 [67.0, 76.0]`, or - for nothing."""
+    return "-" if row is None else f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+
+
+def table(rows: list[dict], metrics: list[str]) -> str:
+    """One line per tag and seed; columns that nobody has are left out."""
+    lines = list(dict.fromkeys((row["tag"], row["seed"]) for row in rows))
+    found = {(row["tag"], row["seed"], row["metric"]): row for row in rows}
+    metrics = [metric for metric in metrics if any(row["metric"] == metric for row in rows)]
+    out = ["| model | seed | " + " | ".join(metrics) + " |", "|---|---|" + "---|" * len(metrics)]
+    out += [
+        f"| {tag} | {seed} | " + " | ".join(cell(found.get((tag, seed, metric))) for metric in metrics) + " |"
+        for tag, seed in lines
+    ]
+    counts = {metric: sorted({row["n"] for row in rows if row["metric"] == metric}) for metric in metrics}
+    out += ["", "n: " + ", ".join(f"{metric} {'/'.join(map(str, n))}" for metric, n in counts.items())]
+    return "\n".join(out)
+
+
+def report(rows: list[dict], metrics: list[str]) -> str:
+    """Tables per corpus: models, then paired differences."""
+    parts = []
+    for corpus in dict.fromkeys(row["corpus"] for row in rows):
+        own = [row for row in rows if row["corpus"] == corpus]
+        models = [row for row in own if "-" not in row["tag"]]
+        pairs = [row for row in own if "-" in row["tag"]]
+        if models:
+            parts += [f"### {corpus}: percent, with 95% intervals", table(models, metrics)]
+        if pairs:
+            parts += [f"### {corpus}: paired differences, points", table(pairs, metrics)]
+    return "\n\n".join(parts)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
+    parser.add_argument("--full", action="store_true", help="R@5, R@10 and mean rank too")
+    args = parser.parse_args()
+    try:
+        rows = [row for path in args.paths for row in read(path)]
+    except ResultsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(report(rows, MAIN + FULL if args.full else MAIN))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
