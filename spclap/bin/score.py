@@ -179,6 +179,7 @@ def main() -> None:
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--exp", type=Path, required=True, help="folder whose subfolders are models")
     parser.add_argument("--results", type=Path, required=True, help="results.json of all corpora, added to")
+    parser.add_argument("--corpus", required=True, help="name of the corpus, written beside the figures")
     parser.add_argument("--seed", type=int, default=0, help="training seed, written beside the figures")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     args = parser.parse_args()
@@ -188,7 +189,7 @@ def main() -> None:
     folders = trained_folders(args.exp)
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
-    common = {"corpus": args.data.name, "seed": args.seed}
+    common = {"corpus": args.corpus, "seed": args.seed}
     values, rows = {}, []
     for folder in folders:
         values[folder.name] = figures(Scorer(folder, corpus).run())

@@ -1,6 +1,7 @@
 """The ESPnet side of the models: batch in, (loss, stats, weight) out; validation over whole sets."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
@@ -13,8 +14,24 @@ from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.spatialize import spatialize
 
 
+def fast_bfloat16() -> bool:
+    """Whether this machine multiplies bfloat16 faster than float32: a GPU since Ampere, or a CPU with AMX."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpu = Path("/proc/cpuinfo")
+    return cpu.is_file() and "amx_bf16" in cpu.read_text()
+
+
 class SceneModel(AbsESPnetModel):
-    """What both models share: mixtures are rendered on the device that trains."""
+    """What both models share: mixtures are rendered on the device that trains, encoders may run in bfloat16."""
+
+    def __init__(self, bfloat16: bool):
+        super().__init__()
+        self.bfloat16 = bfloat16
+
+    def autocast(self, batch: dict) -> torch.autocast:
+        """Context in which training runs the encoders; validation and scoring stay in float32."""
+        return torch.autocast(batch["dry"].device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def collect_feats(self, **batch) -> dict[str, torch.Tensor]:
         return {}
@@ -32,14 +49,16 @@ class SceneModel(AbsESPnetModel):
 class ClapTraining(SceneModel):
     """Contrastive training of Spatial-CLAP."""
 
-    def __init__(self, clap: SpatialClap):
-        super().__init__()
+    def __init__(self, clap: SpatialClap, bfloat16: bool):
+        super().__init__(bfloat16)
         self.clap = clap
 
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         ids = self.clap.text_encoder.tokenize(batch["captions"]).to(batch["dry"].device)
-        audio = gather(self.clap.embed_audio(self.stereo(batch)))
-        text = gather(self.clap.embed_text(ids))
+        stereo = self.stereo(batch)
+        with self.autocast(batch):
+            audio, text = self.clap.embed_audio(stereo), self.clap.embed_text(ids)
+        audio, text = gather(audio.float()), gather(text.float())
         scale = self.clap.scale()
         loss = symmetric_info_nce(audio, text, scale, gather(batch["meaning"]))
         stats = {"loss": loss.detach(), "scale": scale.detach()}
@@ -67,13 +86,16 @@ class ClapTraining(SceneModel):
 class SeldTraining(SceneModel):
     """SELD pre-training of the spatial encoder."""
 
-    def __init__(self, seld: Seld, classes: list[str]):
-        super().__init__()
+    def __init__(self, seld: Seld, classes: list[str], bfloat16: bool):
+        super().__init__(bfloat16)
         self.seld, self.index = seld, {name: i for i, name in enumerate(classes)}
 
     def losses(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
         """Event and direction losses of a batch; classes not seen in training are left out."""
-        activity, vectors = self.seld(self.stereo(batch))
+        stereo = self.stereo(batch)
+        with self.autocast(batch):
+            activity, vectors = self.seld(stereo)
+        activity, vectors = activity.float(), vectors.float()
         active, azimuth = torch.zeros_like(activity), torch.zeros_like(activity)
         for row, (labels, azimuths) in enumerate(zip(batch["labels"], batch["azimuths"], strict=True)):
             for label, angle in zip(labels, azimuths, strict=True):

@@ -11,7 +11,7 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from safetensors.torch import load_file
 
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.models import ClapTraining, SceneModel, SeldTraining
+from spclap.engine.models import ClapTraining, SceneModel, SeldTraining, fast_bfloat16
 from spclap.engine.trainer import SceneTrainer, read_checkpoint
 from spclap.errors import DataError
 from spclap.model.features import StereoMaps
@@ -32,6 +32,12 @@ def load_statistics(maps: StereoMaps, dump: Path) -> None:
     maps.set_statistics(*(tables[f"{name}.{what}"][:, : maps.bins] for what in ("mean", "std")))
 
 
+def use_bfloat16(args: argparse.Namespace) -> bool:
+    """What --bfloat16 means on this machine."""
+    wanted = str(args.bfloat16).lower()  # YAML makes true a bool
+    return fast_bfloat16() if wanted == "auto" else wanted == "true"
+
+
 class SceneTask(AbsTask):
     """Options and iterators that both tasks share."""
 
@@ -46,6 +52,9 @@ class SceneTask(AbsTask):
         group.add_argument("--dump", type=str, help="dump/<corpus>")
         group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
         group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument(
+            "--bfloat16", type=str, default="auto", choices=("auto", "true", "false"), help="encoders in training"
+        )
         group.add_argument("--text_lr_scale", type=float, default=1.0, help="factor on lr for the text encoder")
         parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
 
@@ -113,7 +122,7 @@ class ClapTask(SceneTask):
     def build_model(cls, args) -> ClapTraining:
         clap = SpatialClap(**clap_conf(args))
         load_statistics(clap.spatial_encoder.maps, args.dump)
-        return ClapTraining(clap)
+        return ClapTraining(clap, use_bfloat16(args))
 
 
 def clap_conf(args: argparse.Namespace) -> dict:
@@ -140,7 +149,7 @@ class SeldTask(SceneTask):
         classes = Corpus(args.data, args.dump).classes
         seld = part({"seld": Seld}, "seld", dict(classes=len(classes), spatial_encoder_conf=args.spatial_encoder_conf))
         load_statistics(seld.spatial_encoder.maps, args.dump)
-        return SeldTraining(seld, classes)
+        return SeldTraining(seld, classes, use_bfloat16(args))
 
 
 TASKS = {"seld": SeldTask, "clap": ClapTask}

@@ -23,9 +23,7 @@ def _means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
     return np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(n_boot)])
 
 
-def bootstrap(
-    values: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float]:
+def bootstrap(values: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95) -> tuple[float, float, float]:
     """Mean of values (N,) with a percentile bootstrap interval over items: (mean, low, high).
 
     ValueError for an empty array or one that is not one-dimensional.

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Spatial-CLAP from dry recordings to scores: ./run.sh --stage 0 --stop_stage 5
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# options
+stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 SELD and single, 4 multi and SCL, 5 scores
+stop_stage=5       # last stage
+corpus=mini        # folder below egs/: mini, synth or esc50
+seed=0             # of the trainings; models go to <expdir>/seed<seed>/
+nj=2               # processes that simulate rooms
+ngpu=0             # GPUs a training uses, 0 for the CPU
+esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
+conf=conf          # folder of the base configs
+conf_overlay=      # folder of small YAML files laid over the configs of the same name
+train_args=        # more options of ESPnet2 for every training, such as "--max_epoch 2"
+datadir=           # data lists, rooms and scenes; data/<corpus> if empty
+dumpdir=           # features; dump/<corpus> if empty
+expdir=            # models and scores; exp if empty, models in <expdir>/<corpus>/
+# end of options
+
+. utils/log.sh
+. utils/parse_options.sh
+parse_options "$@"
+require_integers stage stop_stage seed nj ngpu
+[ "$stage" -le "$stop_stage" ] || die "--stage $stage is after --stop_stage $stop_stage"
+[ "$stop_stage" -le 5 ] || die "--stop_stage is $stop_stage, the last stage is 5"
+[ "$nj" -ge 1 ] || die "--nj is 0, must be 1 or more"
+if [ ! -f "egs/$corpus/local/data.py" ]; then
+  die "--corpus '$corpus' has no egs/$corpus/local/data.py; there are: $(cd egs && echo */ | tr -d /)"
+fi
+[ -d "$conf" ] || die "--conf $conf is not a folder"
+[ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
+if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
+  [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/"
+  [ -d "$esc50_dir" ] || die "--esc50_dir $esc50_dir is not a folder"
+fi
+datadir=${datadir:-data/$corpus} dumpdir=${dumpdir:-dump/$corpus} expdir=${expdir:-exp}
+models=$expdir/$corpus/seed$seed
+. ./path.sh
+
+# Config files of a name: base, ablations given, what the corpus changes, what the user changes.
+configs() {
+  local name=$1 file
+  shift
+  printf '%s\n' "$conf/$name.yaml" "$@"
+  for file in "egs/$corpus/conf/$name.yaml" "${conf_overlay:-none}/$name.yaml"; do
+    [ ! -f "$file" ] || printf '%s\n' "$file"
+  done
+}
+
+# Fails unless a path exists, naming the stage that makes it.
+need() {
+  [ -e "$1" ] || die "$1 is missing; stage $2 makes it: $0 --corpus $corpus --stage $2"
+}
+
+# Runs one stage's function if it is wanted, with a line before it and its time in a table after it.
+run_stage() {
+  local number=$1 what=$2 start=$SECONDS
+  if [ "$stage" -gt "$number" ] || [ "$stop_stage" -lt "$number" ]; then return; fi
+  log "Stage $number: $what"
+  "stage$number"
+  mkdir -p "$models"
+  printf '%s\t%s\t%s\n' "$number" "$((SECONDS - start))" "$(date -u '+%Y-%m-%dT%H:%M:%SZ')" >>"$models/stage_times.tsv"
+  log "Stage $number: done in $((SECONDS - start)) s"
+}
+
+# train TAG CONFIG [ABLATION]: one model, from the SELD model unless it is that.
+train() {
+  local tag=$1 name=$2 files init=() options=()
+  shift 2
+  mapfile -t files < <(configs "$name" "$@")
+  [ "$tag" = seld ] || init=(--init "$models/seld")
+  read -ra options <<<"$train_args"
+  log "training $tag: ${files[*]} -> $models/$tag"
+  mkdir -p "$models"
+  python -m spclap.bin.train --config "${files[@]}" --data "$datadir" --dump "$dumpdir" --exp "$models/$tag" \
+    --seed "$seed" --ngpu "$ngpu" ${init[@]+"${init[@]}"} -- ${options[@]+"${options[@]}"}
+}
+
+stage0() {
+  local files options=()
+  mapfile -t files < <(configs data)
+  [ -z "$esc50_dir" ] || options=(--esc50_dir "$esc50_dir")
+  python "egs/$corpus/local/data.py" --out "$datadir" --conf "${files[@]:1}" ${options[@]+"${options[@]}"}
+  python utils/validate_data_dir.py "$datadir/train" "$datadir/valid" "$datadir/test"
+}
+
+stage1() {
+  local files
+  need "$datadir/train/wav.scp" 0
+  mapfile -t files < <(configs simu)
+  python -m spclap.bin.simulate --data "$datadir" --conf "${files[@]}" --nj "$nj"
+}
+
+stage2() {
+  local files
+  need "$datadir/scenes/done.json" 1
+  mapfile -t files < <(configs feats)
+  python -m spclap.bin.extract --data "$datadir" --dump "$dumpdir" --conf "${files[@]}"
+}
+
+stage3() {
+  need "$dumpdir/done.json" 2
+  train seld train_seld
+  train single train_single
+}
+
+stage4() {
+  need "$dumpdir/done.json" 2
+  need "$models/seld/done.json" 3
+  train multi train_scl "$conf/ablations/multi_noscl.yaml"
+  train scl train_scl
+}
+
+stage5() {
+  local files
+  need "$models" 3
+  mapfile -t files < <(configs score)
+  python -m spclap.bin.score --data "$datadir" --dump "$dumpdir" --exp "$models" --corpus "$corpus" \
+    --seed "$seed" --results "$expdir/results.json" --conf "${files[@]}"
+  python utils/show_results.py "$expdir/results.json"
+}
+
+run_stage 0 "data lists: egs/$corpus -> $datadir/{train,valid,test}"
+run_stage 1 "simulation: $datadir -> $datadir/{rirs,scenes}"
+run_stage 2 "features: $datadir -> $dumpdir"
+run_stage 3 "SELD pre-training and single-source baseline: $dumpdir -> $models/{seld,single}"
+run_stage 4 "multi-source models without and with SCL: $dumpdir -> $models/{multi,scl}"
+run_stage 5 "scores: $models -> $expdir/results.json"

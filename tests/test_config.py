@@ -1,0 +1,108 @@
+"""YAML layers and stamps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spclap.bin.extract import FeatsConf
+from spclap.bin.score import ScoreConf
+from spclap.data.config import load_config, load_yaml
+from spclap.data.stamp import Stamp, require_complete
+from spclap.errors import DataError
+from spclap.scene.conf import SimuConf
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: Inner
+    name: str = "x"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_layers_are_merged_in_order(tmp_path):
+    one, two = write(tmp_path / "a.yaml", "a: {b: 1, c: 2}\nd: [1]"), write(tmp_path / "b.yaml", "a: {c: 3}\nd: [2]")
+    assert load_yaml(one, two) == {"a": {"b": 1, "c": 3}, "d": [2]}
+
+
+def test_another_part_drops_the_options_of_the_first(tmp_path):
+    one = write(tmp_path / "a.yaml", "text_encoder: hf\ntext_encoder_conf: {name: x}\nlr: 1")
+    two = write(tmp_path / "b.yaml", "text_encoder: transformer\ntext_encoder_conf: {dim: 3}")
+    same = write(tmp_path / "c.yaml", "text_encoder: hf\ntext_encoder_conf: {dim: 3}")
+    assert load_yaml(one, two)["text_encoder_conf"] == {"dim": 3}
+    assert load_yaml(one, same)["text_encoder_conf"] == {"name": "x", "dim": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("inner: {size: 1}\nnmae: y", "`nmae`; did you mean `name`"),
+        ("inner: {sizes: 1}", "inner: nobody reads the key `sizes`"),
+        ("name: y", "missing key.* inner"),
+        ("- 1", "key: value"),
+        ("a: [", "not valid YAML"),
+        ("inner: {size: 1e-3}", "1e-3"),
+    ],
+)
+def test_bad_configs_name_file_and_key(tmp_path, text, message):
+    with pytest.raises(DataError, match=message) as error:
+        load_config(Outer, write(tmp_path / "conf.yaml", text))
+    assert "conf.yaml" in str(error.value)
+    with pytest.raises(DataError, match="not found"):
+        load_yaml(tmp_path / "none.yaml")
+
+
+def test_shipped_configs_parse():
+    for cls, name in ((SimuConf, "simu"), (FeatsConf, "feats"), (ScoreConf, "score")):
+        load_config(cls, ROOT / "conf" / f"{name}.yaml")
+        for overlay in sorted(ROOT.glob(f"egs/*/conf/{name}.yaml")) + [ROOT / "tests" / "tiny_conf" / f"{name}.yaml"]:
+            load_config(cls, ROOT / "conf" / f"{name}.yaml", overlay)
+
+
+def test_models_that_are_compared_share_encoders_and_budget():
+    single, scl = (yaml.safe_load((ROOT / "conf" / f"train_{tag}.yaml").read_text()) for tag in ("single", "scl"))
+    multi = load_yaml(ROOT / "conf/train_scl.yaml", ROOT / "conf/ablations/multi_noscl.yaml")
+    seld = yaml.safe_load((ROOT / "conf/train_seld.yaml").read_text())
+    assert seld["spatial_encoder_conf"] == single["spatial_encoder_conf"]
+
+    def items(conf):
+        return sum(n * (factor if conf["permutations"] else 1) for (s, n) in conf["batch"].items() for factor in [s])
+
+    for conf in (single, multi, scl):
+        assert items(conf) == 32
+        assert {k: v for k, v in conf.items() if k not in ("batch", "permutations")} == {
+            k: v for k, v in single.items() if k not in ("batch", "permutations")
+        }
+
+
+def test_stamp_tells_complete_from_killed_and_changed(tmp_path):
+    stamp = Stamp(tmp_path / "out", conf={"a": 1, 2: (3,)})
+    assert not stamp.fresh()
+    stamp.begin()
+    assert not stamp.fresh()
+    with pytest.raises(DataError, match="unfinished; run stage 9"):
+        require_complete(tmp_path / "out", "stage 9")
+    stamp.write()
+    assert stamp.fresh() and not Stamp(tmp_path / "out", conf={"a": 2}).fresh()
+    require_complete(tmp_path / "out", "stage 9")
+
+
+def test_output_of_other_settings_is_moved_aside_not_overwritten(tmp_path):
+    Stamp(tmp_path / "out", a=1).write()
+    (tmp_path / "out" / "weights").write_text("precious")
+    Stamp(tmp_path / "out", a=2).begin(keep_old=True)
+    assert (tmp_path / "out.old1" / "weights").read_text() == "precious"
+    Stamp(tmp_path / "out", a=2).begin(keep_old=True)
+    assert not (tmp_path / "out.old2").exists()

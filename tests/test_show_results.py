@@ -1,0 +1,49 @@
+"""The table program."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def row(tag, metric, value, corpus="mini", seed=0):
+    return dict(tag=tag, corpus=corpus, metric=metric, value=value, low=value - 1, high=value + 1, n=400, seed=seed)
+
+
+def show(*arguments):
+    command = [sys.executable, ROOT / "utils" / "show_results.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_table_of_a_file_and_of_folders(tmp_path):
+    rows = [row("scl", "assignment_2src", 71.26), row("single", "direction_1src", 90.0, seed=1)]
+    (tmp_path / "results.json").write_text(json.dumps([*rows, row("scl-single", "assignment_2src", 20.0)]))
+    out = show(tmp_path / "results.json").stdout
+    assert "| scl | 0 | - | 71.3 [70.3, 72.3] |" in out
+    assert "| single | 1 | 90.0 [89.0, 91.0] | - |" in out
+    assert "paired differences" in out and "| scl-single | 0 | 20.0 [19.0, 21.0] |" in out and "400" in out
+    (tmp_path / "exp" / "scl").mkdir(parents=True)
+    (tmp_path / "exp" / "scl" / "scores.json").write_text(json.dumps({"results": rows}))
+    assert "71.3 [70.3, 72.3]" in show(tmp_path / "exp").stdout
+
+
+def test_full_adds_the_other_ranks(tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps([row("scl", "meanrank_a2t_2src", 3.0), row("scl", "r1_a2t_2src", 3.0)]))
+    assert "meanrank" not in show(tmp_path / "r.json").stdout
+    assert "meanrank" in show(tmp_path / "r.json", "--full").stdout
+
+
+def test_errors_name_file_and_key(tmp_path):
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "lacking.json").write_text(json.dumps([{"tag": "scl"}]))
+    for path, word in (
+        ("none.json", "stage 5"),
+        ("bad.json", "not JSON"),
+        ("lacking.json", "corpus"),
+        (".", "stage 5"),
+    ):
+        result = show(tmp_path / path)
+        assert result.returncode == 1 and word in result.stderr and not result.stdout
+        assert (tmp_path / path).name in result.stderr
