@@ -1,0 +1,50 @@
+"""Every shipped training config builds its model, with every overlay that it is used with."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+ABLATIONS = sorted((CONF / "ablations").glob("*.yaml"))
+LAYERS = [[CONF / f"train_{name}.yaml"] for name in ("seld", "single", "scl")]
+LAYERS += [[CONF / "train_scl.yaml", ablation] for ablation in ABLATIONS]
+LAYERS += [[CONF / "train_seld.yaml", CONF / "ablations" / "paper_spatial_encoder.yaml"]]
+LAYERS += [[CONF / path.name, path] for path in sorted(ROOT.glob("egs/*/conf/train_*.yaml"))]
+
+
+@pytest.fixture(scope="module")
+def dump(corpus, tmp_path_factory) -> Path:
+    """A dump with statistics of the shipped STFT size."""
+    folder = tmp_path_factory.mktemp("dump")
+    shutil.copy(corpus.dump / "tokenizer.model", folder)
+    tables = {
+        f"{kind}.1024.512.{what}": torch.ones(4, 513)
+        for kind in ("magnitude_phase", "phase_difference")
+        for what in ("mean", "std")
+    }
+    save_file(tables, folder / "statistics.safetensors")
+    (folder / "done.json").write_text(json.dumps({"complete": True}))
+    return folder
+
+
+@pytest.mark.parametrize("layers", LAYERS, ids=lambda layers: "+".join(path.stem for path in layers))
+def test_dry_run(layers, corpus, dump, tmp_path):
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", *layers, "--data", corpus.data, "--dump", dump]
+    command += ["--exp", tmp_path / "exp", "--", "--dry_run", "true"]
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "Number of trainable parameters" in result.stderr
+    assert not json.loads((tmp_path / "exp" / "done.json").read_text())["complete"]
+
+
+def test_ablations_are_short_and_say_why():
+    for path in ABLATIONS:
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 12 and lines[0].startswith("# "), path

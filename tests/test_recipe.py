@@ -1,0 +1,163 @@
+"""The recipe from the shell: stages, reruns, and input that must be refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments, check: bool = True) -> subprocess.CompletedProcess:
+    result = subprocess.run(
+        ["bash", str(ROOT / "run.sh"), "--corpus", "synth", "--conf_overlay", "tests/tiny_conf", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SPCLAP_PYTHON": sys.executable},
+    )
+    assert not check or result.returncode == 0, result.stderr[-2000:]
+    return result
+
+
+def folders(root: Path) -> list:
+    return ["--datadir", root / "data", "--dumpdir", root / "dump", "--expdir", root / "exp"]
+
+
+def times(root: Path) -> dict[Path, int]:
+    """Modification times of what stages made; stage 0 may write lists again with the same content."""
+    files = [p for p in root.rglob("*") if p.is_file() and p.name not in ("stage_times.tsv", "simu.yaml")]
+    return {p: p.stat().st_mtime_ns for p in files if p.parent.name not in ("train", "valid", "test", "audio")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The recipe after all stages."""
+    root = tmp_path_factory.mktemp("recipe")
+    root.joinpath("log").write_text(run(*folders(root)).stdout)
+    return root
+
+
+def test_results_hold_what_a_reader_expects(finished):
+    rows = json.loads((finished / "exp" / "results.json").read_text())
+    assert {tuple(sorted(row)) for row in rows} == {
+        ("corpus", "high", "low", "metric", "n", "seed", "tag", "value"),
+    }
+    metrics = {row["metric"] for row in rows if row["tag"] == "scl"}
+    names = [f"r{k}_{way}_{n}src" for k in (1, 5, 10) for way in ("a2t", "t2a") for n in (1, 2, 3)]
+    assert metrics >= {*names, "direction_1src", "direction_2src", "assignment_2src", "assignment_3src"}
+    assert {row["tag"] for row in rows} == {"seld", "single", "multi", "scl", "scl-single", "scl-multi"}
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
+    assert {row["corpus"] for row in rows} == {"synth"}
+    models = finished / "exp" / "synth" / "seed0"
+    scores = json.loads((models / "scl" / "scores.json").read_text())
+    assert {"protocol", "git", "command", "torch"} <= scores.keys()
+    for picture in ("images/training_curves.png", "images/assignment.png", "scl/images/direction_1src.png"):
+        assert (models / picture).read_bytes().startswith(b"\x89PNG")
+    assert "| scl | 0 |" in (finished / "log").read_text()
+
+
+def test_complete_stages_do_nothing(finished):
+    before = times(finished)
+    result = run(*folders(finished), "--stage", 1, "--stop_stage", 4)
+    assert times(finished) == before
+    assert result.stderr.count("up to date") >= 8
+
+
+def test_a_killed_stage_is_made_again_and_a_changed_one_too(finished, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(finished / "data", root / "data")
+    shutil.copytree(finished / "dump", root / "dump")
+    stamp = root / "dump" / "done.json"
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "complete": False}))
+    (root / "dump" / "tokenizer.model").unlink()
+    run(*folders(root), "--stage", 2, "--stop_stage", 2)
+    assert (root / "dump" / "tokenizer.model").exists()
+    for name in ("statistics.safetensors", "content/test_2src.npy"):
+        assert (root / "dump" / name).read_bytes() == (finished / "dump" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("stage", "maker"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3)])
+def test_missing_input_names_the_stage_that_makes_it(tmp_path, stage, maker):
+    result = run(*folders(tmp_path), "--stage", stage, "--stop_stage", stage, check=False)
+    assert result.returncode != 0 and f"stage {maker} makes it" in result.stderr
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_extracted_content_equals_what_is_computed_on_the_fly(finished):
+    import torch
+
+    from spclap.engine.iterators import FixedScenes
+    from spclap.model.content_encoder import YamNet
+    from spclap.model.features import joint_level
+    from spclap.scene.corpus import Corpus
+    from spclap.scene.spatialize import spatialize
+
+    corpus = Corpus(finished / "data", finished / "dump")
+    _, batch = FixedScenes(corpus, "test", [2], 16)[0]
+    stereo = spatialize(batch["dry"], batch["rirs"], batch["pairs"])
+    with torch.no_grad():
+        content = YamNet()(joint_level(stereo).mean(dim=1)).numpy()
+    np.testing.assert_allclose(content, np.load(corpus.content_path("test", 2)), atol=1e-4, rtol=1e-3)
+
+
+def bad_clip(root: Path, finished: Path, audio: np.ndarray | None, rate: int = 16000) -> Path:
+    """A copy of the data after stage 1 with one training clip replaced (None: deleted); returns the clip."""
+    shutil.copytree(finished / "data", root / "data", dirs_exist_ok=True)
+    path = root / "bad.wav"
+    if audio is not None:
+        soundfile.write(path, audio, rate, subtype="FLOAT")
+    scp = root / "data" / "train" / "wav.scp"
+    lines = scp.read_text().splitlines()
+    lines[0] = f"{lines[0].split()[0]} {path}"
+    scp.write_text("\n".join(lines) + "\n")
+    return path
+
+
+NOISE = np.random.default_rng(0).standard_normal(32000).astype("f") * 0.1
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "message"),
+    [
+        (None, 16000, "not found"),
+        (NOISE[:0], 16000, "s long"),
+        (NOISE[:800], 16000, "0.050 s long"),
+        (np.where(np.arange(32000) == 5, np.nan, NOISE), 16000, "NaN"),
+        (np.zeros(32000, dtype="f"), 16000, "zero"),
+    ],
+)
+def test_bad_audio_stops_stage_2_and_leaves_nothing_half_written(finished, tmp_path, audio, rate, message):
+    path = bad_clip(tmp_path, finished, audio, rate)
+    result = run(*folders(tmp_path), "--stage", 2, "--stop_stage", 2, check=False)
+    assert result.returncode != 0
+    assert str(path) in result.stderr and message in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "dump" / "clips" / "train").exists() or not list(
+        (tmp_path / "dump" / "clips").rglob("*.npy")
+    )
+
+
+@pytest.mark.parametrize("key", ["resample", "mixdown"])
+def test_other_rates_and_channels_only_if_the_config_says_so(finished, tmp_path, key):
+    stereo = np.stack([NOISE, NOISE], axis=1)
+    path = bad_clip(tmp_path, finished, *((NOISE, 48000) if key == "resample" else (stereo, 16000)))
+    overlay = tmp_path / "conf"
+    shutil.copytree(ROOT / "tests" / "tiny_conf", overlay)
+    with (overlay / "feats.yaml").open("a") as file:
+        file.write(f"{key}: false\n")
+    options = [*folders(tmp_path), "--stage", 2, "--stop_stage", 2]
+    result = run(*options, "--conf_overlay", overlay, check=False)
+    assert result.returncode != 0 and str(path) in result.stderr and f"`{key}: true`" in result.stderr
+
+
+def test_unread_key_in_a_config_is_refused(finished, tmp_path):
+    overlay = tmp_path / "conf"
+    shutil.copytree(ROOT / "tests" / "tiny_conf", overlay)
+    (overlay / "score.yaml").write_text("bootstraps: 10\n")
+    result = run(*folders(finished), "--stage", 5, "--conf_overlay", overlay, check=False)
+    assert result.returncode != 0 and "bootstraps" in result.stderr and "did you mean" in result.stderr
