@@ -5,6 +5,7 @@
 # Convolution and training spend much of their time on page faults without these (glibc, bytes).
 export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-4000000000}"
 export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-4000000000}"
+export TRANSFORMERS_VERBOSITY="${TRANSFORMERS_VERBOSITY:-error}"  # weights left out on purpose are no news
 
 # The newest installed Python that setup.py accepts.
 _spclap_find_python() {

@@ -26,9 +26,6 @@ require_integers stage stop_stage seed nj ngpu
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage is after --stop_stage $stop_stage"
 [ "$stop_stage" -le 5 ] || die "--stop_stage is $stop_stage, the last stage is 5"
 [ "$nj" -ge 1 ] || die "--nj is 0, must be 1 or more"
-if [ ! -f "egs/$corpus/local/data.py" ]; then
-  die "--corpus '$corpus' has no egs/$corpus/local/data.py; there are: $(cd egs && echo */ | tr -d /)"
-fi
 [ -d "$conf" ] || die "--conf $conf is not a folder"
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
 if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
@@ -37,6 +34,10 @@ if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
 fi
 datadir=${datadir:-data/$corpus} dumpdir=${dumpdir:-dump/$corpus} expdir=${expdir:-exp}
 models=$expdir/$corpus/seed$seed
+if [ ! -f "egs/$corpus/local/data.py" ] && { [ "$stage" -eq 0 ] || [ ! -f "$datadir/train/wav.scp" ]; }; then
+  die "--corpus '$corpus' has no egs/$corpus/local/data.py; there are: $(cd egs && echo */ | tr -d /)." \
+    "Your own data needs $datadir/{train,valid,test} and --stage 1, see README.md"
+fi
 . ./path.sh
 
 # Config files of a name: base, ablations given, what the corpus changes, what the user changes.

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from spclap.bin.extract import FeatsConf
-from spclap.bin.score import ScoreConf
 from spclap.data.config import load_config, load_yaml
 from spclap.data.stamp import Stamp, require_complete
 from spclap.errors import DataError
+from spclap.evaluate.results import ScoreConf
 from spclap.scene.conf import SimuConf
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,6 +29,17 @@ def test_table_of_a_file_and_of_folders(tmp_path):
     assert "71.3 [70.3, 72.3]" in show(tmp_path / "exp").stdout
 
 
+def test_provenance_tells_how_figures_were_made(tmp_path):
+    model = tmp_path / "mini" / "seed0" / "scl"
+    model.mkdir(parents=True)
+    scores = {"protocol": {"direction": "5 ways"}, "git": "abc-dirty", "torch": "2", "machine": "Linux"}
+    (model / "scores.json").write_text(json.dumps({**scores, "results": [row("scl", "direction_1src", 50.0)]}))
+    (model.parent / "stage_times.tsv").write_text("0\t3\tx\n3\t40\tx\n3\t50\tx\n")
+    out = show("--provenance", tmp_path).stdout
+    assert "- direction: 5 ways" in out
+    assert "| mini/seed0 | abc-dirty | 2 | Linux | 3, -, -, 50, -, - |" in out
+
+
 def test_full_adds_the_other_ranks(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps([row("scl", "meanrank_a2t_2src", 3.0), row("scl", "r1_a2t_2src", 3.0)]))
     assert "meanrank" not in show(tmp_path / "r.json").stdout

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Print results as Markdown tables: show_results.py [--full] PATH [PATH ...]
+"""Print results as Markdown tables: show_results.py [--full] [--provenance] PATH [PATH ...]
 
-PATH is a results.json, or a folder: every scores.json below it is read.
+PATH is a results.json, or a folder: its results.json if there is one, else every scores.json below it.
 """
 
 import argparse
@@ -20,19 +20,24 @@ class ResultsError(Exception):
     """A path that holds no results."""
 
 
-def read(path: Path) -> list[dict]:
-    """Result rows of a file or of all scores.json below a folder."""
-    if path.is_dir():
-        files = sorted(path.rglob("scores.json"))
-        if not files:
-            raise ResultsError(f"{path}: no scores.json below it; run stage 5 (score) first")
-        return [row for file in files for row in read(file)]
+def load(path: Path) -> dict | list:
+    """Content of a JSON file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ResultsError(f"{path}: not found; run stage 5 (score) first") from None
     except json.JSONDecodeError as error:
         raise ResultsError(f"{path}: not JSON: {error}") from None
+
+
+def read(path: Path) -> list[dict]:
+    """Result rows of a file, or of the results.json of a folder, or of all scores.json below a folder."""
+    if path.is_dir():
+        files = [path / "results.json"] if (path / "results.json").is_file() else sorted(path.rglob("scores.json"))
+        if not files:
+            raise ResultsError(f"{path}: no scores.json below it; run stage 5 (score) first")
+        return [row for file in files for row in read(file)]
+    content = load(path)
     rows = content.get("results") if isinstance(content, dict) else content
     if not isinstance(rows, list):
         raise ResultsError(f"{path}: no list of results in it")
@@ -41,6 +46,24 @@ def read(path: Path) -> list[dict]:
         if missing:
             raise ResultsError(f"{path}: a result lacks the key `{missing[0]}`: {row}")
     return rows
+
+
+def provenance(folder: Path) -> str:
+    """How the figures below a folder were made: protocol, environment, and wall time of each stage."""
+    parts = []
+    scores = [(file.parent.parent, load(file)) for file in sorted(folder.rglob("scores.json"))]
+    if scores:
+        protocol = scores[0][1]["protocol"]
+        parts.append("\n".join(["### Protocol", "", *(f"- {name}: {text}" for name, text in protocol.items())]))
+    lines = ["### Runs", "", "| run | git | torch | machine | seconds of stages 0 to 5 |", "|---|---|---|---|---|"]
+    for run, score in {run: score for run, score in scores}.items():
+        seconds = {}
+        if (run / "stage_times.tsv").is_file():
+            seconds = dict(line.split("\t")[:2] for line in (run / "stage_times.tsv").read_text().splitlines())
+        times = ", ".join(seconds.get(str(stage), "-") for stage in range(6))
+        name = run.relative_to(folder)
+        lines.append(f"| {name} | {score['git']} | {score['torch']} | {score['machine']} | {times} |")
+    return "\n\n".join([*parts, "\n".join(lines)])
 
 
 def cell(row: dict | None) -> str:
@@ -81,13 +104,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
     parser.add_argument("--full", action="store_true", help="R@5, R@10 and mean rank too")
+    parser.add_argument("--provenance", action="store_true", help="protocol, environment and times of folders too")
     args = parser.parse_args()
     try:
         rows = [row for path in args.paths for row in read(path)]
+        origins = [provenance(path) for path in args.paths if path.is_dir()] if args.provenance else []
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(report(rows, MAIN + FULL if args.full else MAIN))
+    print("\n\n".join([report(rows, MAIN + FULL if args.full else MAIN), *origins]))
     return 0
 
 

@@ -6,7 +6,6 @@ import logging
 import platform
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,19 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_path, atomic_write_text
+from spclap.data.datadir import atomic_write_text
 from spclap.errors import DataError
 from spclap.evaluate import plots
-from spclap.evaluate.metrics import bootstrap, paired_difference
 from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
+from spclap.evaluate.results import (
+    ScoreConf,
+    difference_rows,
+    figures,
+    merge_results,
+    model_rows,
+    pooled_rows,
+    save_values,
+)
 from spclap.evaluate.seld import seld_outcomes
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import DIRECTIONS
@@ -30,14 +37,6 @@ PROTOCOL = {
     "assignment": "captions of all permutations of the scene; right when the true one alone is best",
     "interval": "95%, bootstrap over scenes",
 }
-
-
-@dataclass(frozen=True)
-class ScoreConf:
-    """conf/score.yaml."""
-
-    bootstrap: int
-    pairs: list[list[str]]
 
 
 class Scorer:
@@ -105,19 +104,6 @@ class Scorer:
             self.outcomes[f"assignment_{size}src"] = assignment(embeddings)
 
 
-def figures(outcomes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Metric name -> value per scene, in percent but for the mean rank (1 is best)."""
-    out = {}
-    for name, values in outcomes.items():
-        if name.startswith("rank_"):
-            what = name.removeprefix("rank_")
-            out.update({f"r{k}_{what}": 100.0 * (values < k) for k in (1, 5, 10)})
-            out[f"meanrank_{what}"] = values + 1.0
-        else:
-            out[name] = 100.0 * values
-    return out
-
-
 def environment() -> dict[str, str]:
     """What a reader needs to repeat a figure."""
     git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
@@ -128,37 +114,6 @@ def environment() -> dict[str, str]:
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
     }
-
-
-def results_of(tag: str, values: dict[str, np.ndarray], common: dict, conf: ScoreConf) -> list[dict]:
-    rows = []
-    for metric, scenes in values.items():
-        value, low, high = bootstrap(scenes, n_boot=conf.bootstrap)
-        rows.append(dict(tag=tag, metric=metric, value=value, low=low, high=high, n=len(scenes), **common))
-    return rows
-
-
-def differences(values: dict[str, dict[str, np.ndarray]], common: dict, conf: ScoreConf) -> list[dict]:
-    """Paired differences of models on the same scenes."""
-    rows = []
-    for first, second in conf.pairs:
-        if not {first, second} <= values.keys():
-            continue
-        for metric in values[first].keys() & values[second].keys():
-            a, b = values[first][metric], values[second][metric]
-            value, low, high = paired_difference(a, b, n_boot=conf.bootstrap)
-            rows.append(
-                dict(tag=f"{first}-{second}", metric=metric, value=value, low=low, high=high, n=len(a), **common)
-            )
-    return sorted(rows, key=lambda row: (row["tag"], row["metric"]))
-
-
-def merge_results(path: Path, rows: list[dict]) -> None:
-    """Put rows into the list of all results; rows of the same corpus and seed are replaced."""
-    old = json.loads(path.read_text()) if path.is_file() else []
-    replaced = {(row["corpus"], row["seed"]) for row in rows}
-    kept = [row for row in old if (row["corpus"], row["seed"]) not in replaced]
-    atomic_write_text(path, json.dumps(kept + rows, indent=1) + "\n")
 
 
 def draw(exp: Path, rows: list[dict], histories: dict[str, list[dict]]) -> None:
@@ -193,16 +148,15 @@ def main() -> None:
     values, rows = {}, []
     for folder in folders:
         values[folder.name] = figures(Scorer(folder, corpus).run())
-        with atomic_path(folder / "outcomes.npz") as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **values[folder.name])
-        results = results_of(folder.name, values[folder.name], common, conf)
+        save_values(folder, values[folder.name])
+        results = model_rows(folder.name, values[folder.name], common, conf)
         scores = {"tag": folder.name, **common, "protocol": PROTOCOL, "results": results, **environment()}
         atomic_write_text(folder / "scores.json", json.dumps(scores, indent=1) + "\n")
         rows += results
         logging.info("%s: scored", folder)
-    rows += differences(values, common, conf)
+    rows += difference_rows(values, common, conf)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders})
-    merge_results(args.results, rows)
+    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, conf))
 
 
 if __name__ == "__main__":

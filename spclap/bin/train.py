@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import warnings
 from pathlib import Path
 
 import yaml
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--ngpu", type=int, default=0)
     parser.add_argument("options", nargs="*", help="after --: further options of ESPnet2, such as --max_epoch 2")
     args = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
     from spclap.engine.task import TASKS
 
     config = load_yaml(*args.config)

@@ -1,0 +1,62 @@
+"""Rows of results.json."""
+
+import json
+
+import numpy as np
+import pytest
+
+from spclap.evaluate.results import (
+    ScoreConf,
+    difference_rows,
+    figures,
+    merge_results,
+    model_rows,
+    pooled_rows,
+    save_values,
+)
+
+CONF = ScoreConf(bootstrap=200, pairs=[["scl", "single"], ["scl", "absent"]])
+
+
+def test_figures_of_ranks():
+    values = figures({"rank_a2t_1src": np.array([0, 4, 9, 20]), "direction_1src": np.array([True, False])})
+    assert {k: v.mean() for k, v in values.items()} == {
+        "r1_a2t_1src": 25, "r5_a2t_1src": 50, "r10_a2t_1src": 75, "meanrank_a2t_1src": 9.25, "direction_1src": 50,
+    }  # fmt: skip
+
+
+def test_rows_and_differences():
+    models = {"scl": {"m": np.array([100.0, 100, 0, 100])}, "single": {"m": np.array([100.0, 0, 0, 0])}}
+    (row,) = model_rows("scl", models["scl"], {"corpus": "c", "seed": 0}, CONF)
+    assert row["value"] == 75 and row["n"] == 4 and row["low"] <= 75 <= row["high"]
+    (difference,) = difference_rows(models, {"corpus": "c", "seed": 0}, CONF)
+    assert difference["tag"] == "scl-single" and difference["value"] == 50
+
+
+def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
+    rng = np.random.default_rng(0)
+    stored = {}
+    for seed in (0, 1, 2):
+        for tag in ("scl", "single"):
+            folder = tmp_path / f"seed{seed}" / tag
+            folder.mkdir(parents=True)
+            stored[seed, tag] = 100.0 * (rng.random(50) < 0.6)
+            save_values(folder, {"m": stored[seed, tag]})
+    rows = {row["tag"]: row for row in pooled_rows(tmp_path, "c", CONF)}
+    assert rows["scl"]["value"] == pytest.approx(np.mean([stored[s, "scl"] for s in (0, 1, 2)]))
+    assert rows["scl-single"]["value"] == pytest.approx(rows["scl"]["value"] - rows["single"]["value"])
+    assert rows["scl"]["seed"] == "0+1+2" and rows["scl"]["n"] == 50
+
+
+def test_one_seed_gives_no_pooled_rows(tmp_path):
+    (tmp_path / "seed0" / "scl").mkdir(parents=True)
+    save_values(tmp_path / "seed0" / "scl", {"m": np.ones(3)})
+    assert pooled_rows(tmp_path, "c", CONF) == []
+
+
+def test_results_of_other_corpora_and_seeds_stay(tmp_path):
+    path = tmp_path / "results.json"
+    merge_results(path, [{"corpus": "a", "seed": 0, "v": 1}, {"corpus": "b", "seed": 0, "v": 2}])
+    merge_results(path, [{"corpus": "a", "seed": 1, "v": 3}, {"corpus": "a", "seed": "0+1", "v": 4}])
+    merge_results(path, [{"corpus": "a", "seed": 0, "v": 5}, {"corpus": "a", "seed": "0+1", "v": 6}])
+    assert [row["v"] for row in json.loads(path.read_text())] == [2, 3, 5, 6]
