@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Spatial-CLAP from dry recordings to scores: ./run.sh --stage 0 --stop_stage 5
 set -euo pipefail
+from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
+script=$PWD/${0##*/}
 
 # options
 stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 SELD and single, 4 multi and SCL, 5 scores
 stop_stage=5       # last stage
 corpus=mini        # folder below egs/: mini, synth or esc50
-seed=0             # of the trainings; models go to <expdir>/seed<seed>/
+seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
 nj=2               # processes that simulate rooms
 ngpu=0             # GPUs a training uses, 0 for the CPU
 esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
-conf=conf          # folder of the base configs
+conf=              # folder of the base configs; conf if empty
 conf_overlay=      # folder of small YAML files laid over the configs of the same name
 train_args=        # more options of ESPnet2 for every training, such as "--max_epoch 2"
 datadir=           # data lists, rooms and scenes; data/<corpus> if empty
@@ -23,11 +25,16 @@ expdir=            # models and scores; exp if empty, models in <expdir>/<corpus
 . utils/parse_options.sh
 parse_options "$@"
 require_integers stage stop_stage seed nj ngpu
+paths_from "$from" esc50_dir conf conf_overlay datadir dumpdir expdir
+conf=${conf:-conf}
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage is after --stop_stage $stop_stage"
 [ "$stop_stage" -le 5 ] || die "--stop_stage is $stop_stage, the last stage is 5"
 [ "$nj" -ge 1 ] || die "--nj is 0, must be 1 or more"
 [ -d "$conf" ] || die "--conf $conf is not a folder"
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
+for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
+  [ -f "$conf/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
+done
 if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
   [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/"
   [ -d "$esc50_dir" ] || die "--esc50_dir $esc50_dir is not a folder"

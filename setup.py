@@ -9,11 +9,11 @@ PINNED = [
     "torchaudio==2.9.1",
     "espnet==202511",
     "pyroomacoustics==0.10.1",
+    "librosa==0.11.*",
     'transformers==5.20.*; python_version < "3.11"',  # the last release for Python 3.10
     'transformers==5.23.*; python_version >= "3.11"',
 ]
 LIBRARIES = [
-    "librosa>=0.10.2",
     "matplotlib",
     "numpy>=2",
     "onnx",

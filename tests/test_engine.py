@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from spclap.engine.iterators import FreshScenes, SceneIterFactory
+from spclap.engine.trainer import atomic_saves
 from spclap.errors import DataError
 from spclap.scene.corpus import Corpus
 
@@ -96,7 +97,22 @@ def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):
     assert train(corpus, killed, "--max_epoch", "4").returncode == 0
     one, other = parameters(straight), parameters(killed)
     assert all(torch.equal(one[k], other[k]) for k in one)
-    assert not list(killed.glob("*.tmp"))
+    assert not list(killed.glob(".tmp*"))
+
+
+def test_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"a": 1}, path)
+
+    def full(obj, f, *args, **kwargs):
+        Path(f).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(DataError, match="checkpoint.pth: cannot be written.*No space left"), atomic_saves():
+        torch.save({"a": 2}, path)
+    assert torch.load(path, weights_only=True) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_average_of_the_best_epochs_is_exact(corpus, tmp_path):

@@ -1,5 +1,7 @@
 """Metrics against brute force."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,30 @@ def test_ranks_against_brute_force_with_ties():
 def test_constant_scores_never_win():
     assert not choose(np.ones((3, 2)), np.array([0, 1, 0])).any()
     np.testing.assert_array_equal(ranks(np.ones((2, 5)), np.array([0, 4])), [4, 4])
+
+
+def test_nan_never_wins():
+    similarity = np.random.default_rng(5).standard_normal((4, 6))
+    target = np.arange(4)
+    right_is_nan = similarity.copy()
+    right_is_nan[target, target] = np.nan
+    np.testing.assert_array_equal(ranks(right_is_nan, target), [5, 5, 5, 5])
+    np.testing.assert_array_equal(ranks(np.full((4, 6), np.nan), target), [5, 5, 5, 5])
+    rival_is_nan = similarity.copy()
+    rival_is_nan[:, 5] = np.nan
+    expected = ranks(np.where(np.isnan(rival_is_nan), np.inf, rival_is_nan), target)
+    np.testing.assert_array_equal(ranks(rival_is_nan, target), expected)
+    assert not choose(right_is_nan, target).any()
+
+
+def test_choose_among_permutations_against_brute_force_with_ties():
+    rng = np.random.default_rng(6)
+    for count in (2, 6, 24):  # permutations of 2, 3 and 4 sources
+        scores = rng.integers(0, 4 * count, size=(60, count)).astype(float)
+        target = rng.integers(0, count, size=60)
+        expected = [all(scores[i, j] < scores[i, target[i]] for j in range(count) if j != target[i]) for i in range(60)]
+        np.testing.assert_array_equal(choose(scores, target), expected)
+        assert 0 < sum(expected) < 60
 
 
 def test_random_scores_choose_at_chance():
@@ -49,8 +75,36 @@ def test_paired_difference_is_narrower_than_unpaired_for_models_that_agree():
     assert high - low < (base_high - base_low) / 2
 
 
+def test_paired_difference_against_brute_force_resampling():
+    rng = np.random.default_rng(7)
+    first, second = rng.random(80) < 0.7, rng.random(80) < 0.5
+    draw = random.Random(0)
+    differences = []
+    for _ in range(3000):
+        items = [draw.randrange(80) for _ in range(80)]
+        differences.append(sum(int(first[i]) - int(second[i]) for i in items) / 80)
+    differences.sort()
+    value, low, high = paired_difference(first, second, n_boot=3000)
+    assert value == pytest.approx((sum(first) - sum(second)) / 80)
+    assert low == pytest.approx(differences[75], abs=0.015)
+    assert high == pytest.approx(differences[-76], abs=0.015)
+    back = paired_difference(second, first, n_boot=3000)
+    np.testing.assert_allclose(back, [-value, -high, -low], atol=1e-12)
+
+
+def test_intervals_repeat_with_the_seed_and_widen_with_the_level():
+    values = np.random.default_rng(8).random(50)
+    assert bootstrap(values) == bootstrap(values) != bootstrap(values, seed=1)
+    _, low, high = bootstrap(values, level=0.95)
+    _, lower, higher = bootstrap(values, level=0.99)
+    assert lower < low < high < higher
+    assert bootstrap(np.ones(5)) == (1, 1, 1)
+
+
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(0,\)"):
         bootstrap(np.array([]))
+    with pytest.raises(ValueError, match="item 1 "):
+        bootstrap(np.array([1.0, np.nan, 0.0]))
     with pytest.raises(ValueError, match="differ"):
         paired_difference(np.ones(3), np.ones(4))

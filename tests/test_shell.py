@@ -22,17 +22,24 @@ SCRIPTS = [
 @pytest.fixture
 def skeleton(tmp_path) -> Path:
     """The recipe without data, in a folder of its own."""
-    for name in ("run.sh", "path.sh", "utils", "egs", "conf"):
+    for name in ("run.sh", "path.sh", "setup.py", "utils", "egs", "conf"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, script: str = "run.sh") -> subprocess.CompletedProcess:
+def run(folder: Path, *arguments: str, script: str = "run.sh", cwd: str = "/") -> subprocess.CompletedProcess:
     environment = {**os.environ, "SPCLAP_PYTHON": sys.executable}
-    command = ["bash", str(folder / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/")
+    command = ["bash", os.path.relpath(folder / script, cwd), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd)
+
+
+def source(folder: Path, commands: str, python: str = "") -> subprocess.CompletedProcess:
+    """Runs `commands` after path.sh of the folder, as the user's shell would."""
+    environment = {**os.environ, "SPCLAP_PYTHON": python}
+    command = ["bash", "-c", f'. "{folder}/path.sh"; status=$?; {commands}']
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
 
 
 @pytest.mark.parametrize(
@@ -74,29 +81,76 @@ def test_corpus_wrappers_pass_options_on(skeleton):
         assert "--stop_stage" in run(skeleton, "--help", script=f"egs/{corpus}/run.sh").stdout
 
 
-def test_environment_without_spclap_is_refused(skeleton, tmp_path):
-    bare = tmp_path / "python"
-    bare.write_text("#!/bin/sh\nexit 1\n")
-    bare.chmod(0o755)
-    command = f'SPCLAP_PYTHON={bare}; . "{skeleton}/path.sh"; echo status $?'
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert "cannot import spclap" in result.stderr and "pip install" in result.stderr
-    assert "status 1" in result.stdout
+def test_paths_count_from_the_callers_folder(skeleton):
+    for cwd, script in (("egs/mini", "run.sh"), ("egs/mini", "egs/mini/run.sh"), ("conf", "run.sh")):
+        result = run(skeleton, "--conf_overlay", "mine", script=script, cwd=str(skeleton / cwd))
+        assert f"{skeleton}/{cwd}/mine is not a folder" in result.stderr
+
+
+def test_overlay_of_no_config_is_refused(skeleton, tmp_path):
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    (overlay / "train_slc.yaml").write_text("max_epoch: 1\n")
+    result = run(skeleton, "--conf_overlay", str(overlay))
+    assert result.returncode == 1 and "train_slc.yaml is laid over nothing" in result.stderr
+
+
+@pytest.fixture
+def other_python(tmp_path) -> Path:
+    """A Python of the user's that has nothing installed, not even what this one has."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_users_python_without_spclap_is_refused(skeleton, other_python):
+    (skeleton / "spclap").mkdir()  # a package in the current folder is not an installed one
+    (skeleton / "spclap" / "__init__.py").touch()
+    result = source(skeleton, "echo $status", str(other_python))
+    assert "cannot import spclap torch" in result.stderr and "-m pip install -e" in result.stderr
+    assert result.stdout == "1\n" and not (skeleton / ".venv").exists()
+
+
+def test_users_python_must_run(skeleton):
+    result = source(skeleton, "echo $status", "/nowhere/python")
+    assert "SPCLAP_PYTHON=/nowhere/python does not run" in result.stderr and result.stdout == "1\n"
+
+
+def test_users_python_is_first_on_path(skeleton):
+    result = source(skeleton, "command -v python", sys.executable)
+    assert result.stdout == f"{Path(sys.executable).parent}/python\n" and result.stderr == ""
 
 
 def test_path_installs_nothing_when_all_is_there(skeleton):
-    fake = skeleton / ".venv" / "bin"
-    fake.mkdir(parents=True)
-    shutil.copy(ROOT / "setup.py", skeleton)
-    command = f"""sha256sum < "{skeleton}/setup.py" > "{skeleton}/.venv/spclap-installed"
-        set -euo pipefail; unset SPCLAP_PYTHON; . "{skeleton}/path.sh"; . "{skeleton}/path.sh"; echo "$PATH" """
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    binaries = skeleton / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    with (skeleton / ".venv" / "spclap-installed").open("w") as file:
+        subprocess.run(["sha256sum", skeleton / "setup.py"], stdout=file, check=True)
+    result = source(skeleton, f'set -euo pipefail; . "{skeleton}/path.sh"; echo "$PATH"')
     assert result.returncode == 0 and result.stderr == ""
-    assert result.stdout.startswith(f"{fake}:") and result.stdout.count(str(fake)) == 1
+    assert result.stdout.startswith(f"{binaries}:") and result.stdout.count(str(binaries)) == 1
+
+
+def test_path_installs_again_after_setup_changed_or_the_folder_moved(skeleton):
+    """With no usable Python to be found, the attempt shows as an error and leaves nothing."""
+    tools = skeleton / "tools"
+    tools.mkdir()
+    for name in ("bash", "cat", "dirname", "flock", "grep", "sha256sum"):
+        (tools / name).symlink_to(shutil.which(name))
+    command = f'PATH="{tools}"; set -euo pipefail; . "{skeleton}/path.sh"; echo not reached'
+    (skeleton / ".venv").mkdir()
+    (skeleton / ".venv" / "spclap-installed").write_text("0  /elsewhere/setup.py\n")
+    environment = {**os.environ, "SPCLAP_PYTHON": ""}
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
+    assert result.returncode == 1 and result.stdout == ""
+    assert "no Python 3.10, 3.11 or 3.12 found" in result.stderr and "apt-get install" in result.stderr
+    assert [path.name for path in (skeleton / ".venv").iterdir()] == ["spclap-installed"]
 
 
 def test_scripts_are_clean():
     for script in SCRIPTS:
         assert subprocess.run(["bash", "-n", script]).returncode == 0
-    result = subprocess.run([shutil.which("shellcheck"), "-x", *SCRIPTS], capture_output=True, text=True, cwd=ROOT)
+    shellcheck = shutil.which("shellcheck") or Path(sys.executable).with_name("shellcheck")
+    result = subprocess.run([shellcheck, "-x", *SCRIPTS], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout

@@ -46,13 +46,58 @@ def test_full_adds_the_other_ranks(tmp_path):
     assert "meanrank" in show(tmp_path / "r.json", "--full").stdout
 
 
+def scores(folder, *rows):
+    folder.mkdir(parents=True)
+    (folder / "scores.json").write_text(json.dumps({"results": rows}))
+
+
+def test_models_set_aside_by_a_retraining_are_not_shown(tmp_path):
+    scores(tmp_path / "seed0" / "scl", row("scl", "direction_1src", 80.0))
+    scores(tmp_path / "seed0" / "scl.old1", row("scl", "direction_1src", 30.0))
+    assert "| scl | 0 | 80.0 [79.0, 81.0] |" in show(tmp_path).stdout
+    assert "| scl | 0 | 30.0 [29.0, 31.0] |" in show(tmp_path / "seed0" / "scl.old1").stdout
+
+
+def test_the_same_figure_twice_is_shown_once_and_two_figures_are_refused(tmp_path):
+    scores(tmp_path / "a", row("scl", "direction_1src", 80.0))
+    scores(tmp_path / "b", row("scl", "direction_1src", 70.0))
+    assert show(tmp_path / "a", tmp_path / "a").stdout.count("80.0 [") == 1
+    result = show(tmp_path / "a", tmp_path / "b")
+    assert result.returncode == 1 and "tag scl, seed 0, metric direction_1src" in result.stderr
+
+
+def test_corpora_have_their_own_tables_and_seeds_their_own_lines(tmp_path):
+    rows = [row("scl", "direction_1src", 80.0, corpus, seed) for corpus in ("mini", "esc50") for seed in (0, 1, "0+1")]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    out = show(tmp_path / "r.json").stdout
+    assert out.index("### mini") < out.index("### esc50")
+    assert all(out.count(f"| scl | {seed} | 80.0 [79.0, 81.0] |") == 2 for seed in (0, 1, "0+1"))
+
+
+def test_a_table_without_columns_says_so(tmp_path):
+    (tmp_path / "r.json").write_text(json.dumps([row("scl", "r5_a2t_1src", 3.0)]))
+    assert "--full" in show(tmp_path / "r.json").stdout
+
+
+def test_provenance_needs_its_keys(tmp_path):
+    scores(tmp_path / "seed0" / "scl", row("scl", "direction_1src", 80.0))
+    result = show("--provenance", tmp_path)
+    assert result.returncode == 1 and "`protocol`" in result.stderr and "scores.json" in result.stderr
+
+
 def test_errors_name_file_and_key(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "lacking.json").write_text(json.dumps([{"tag": "scl"}]))
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    (tmp_path / "numbers.json").write_text("[1, 2]")
+    (tmp_path / "null.json").write_text(json.dumps([{**row("scl", "direction_1src", 1.0), "value": None}]))
     for path, word in (
         ("none.json", "stage 5"),
         ("bad.json", "not JSON"),
         ("lacking.json", "corpus"),
+        ("binary.json", "not JSON"),
+        ("numbers.json", "not an object"),
+        ("null.json", "`value`"),
         (".", "stage 5"),
     ):
         result = show(tmp_path / path)

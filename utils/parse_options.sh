@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Options of a script, stated once: lines `name=default  # help` between `# options` and `# end of options`
-# of the script are its options, their defaults and its --help. Call parse_options "$@" after that block.
+# of the script are its options, their defaults and its --help. Call parse_options "$@" after that block, with $script
+# set to the script's absolute path.
 
 # Lines `name|default|help` of the calling script's option block.
 option_table() {
-  sed -n '/^# options$/,/^# end of options$/s/^\([a-z0-9_]*\)=\([^#]*[^# ]\)\{0,1\} *# *\(.*\)$/\1|\2|\3/p' "$0"
+  sed -n '/^# options$/,/^# end of options$/s/^\([a-z0-9_]*\)=\([^#]*[^# ]\)\{0,1\} *# *\(.*\)$/\1|\2|\3/p' "${script:?}"
 }
 
 print_help() {
@@ -41,5 +42,15 @@ require_integers() {
   local name
   for name in "$@"; do
     [[ ${!name} =~ ^[0-9]+$ ]] || die "--$name is '${!name}', must be a whole number"
+  done
+}
+
+# Makes the named options, which are paths, count from the folder $1 (the caller's) and not from the script's.
+paths_from() {
+  local from=$1 name
+  shift
+  [ "$from" != "$PWD" ] || return 0
+  for name in "$@"; do
+    case "${!name}" in '' | /*) ;; *) printf -v "$name" '%s/%s' "$from" "${!name}" ;; esac
   done
 }

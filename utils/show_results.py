@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Print results as Markdown tables: show_results.py [--full] [--provenance] PATH [PATH ...]
 
-PATH is a results.json, or a folder: its results.json if there is one, else every scores.json below it.
+PATH is a results.json, or a folder: its results.json if there is one, else every scores.json below it,
+except those of models that a retraining has set aside (folders named *.old1, *.old2, ...).
 """
 
 import argparse
@@ -9,10 +10,12 @@ import json
 import sys
 from pathlib import Path
 
-KEYS = ("tag", "corpus", "metric", "value", "low", "high", "n", "seed")
+NUMBERS = ("value", "low", "high", "n")
+KEYS = {**dict.fromkeys(("tag", "corpus", "metric"), str), **dict.fromkeys(NUMBERS, (int, float)), "seed": (int, str)}
 SIZES = ("1src", "2src", "3src")
 MAIN = [f"r1_{way}_{size}" for size in SIZES for way in ("a2t", "t2a")]
 MAIN += ["direction_1src", "direction_2src", "assignment_2src", "assignment_3src"]
+ORIGINS = ("protocol", "git", "torch", "machine")  # keys of scores.json that --provenance tells
 FULL = [f"{what}_{way}_{size}" for size in SIZES for what in ("r5", "r10", "meanrank") for way in ("a2t", "t2a")]
 
 
@@ -26,14 +29,32 @@ def load(path: Path) -> dict | list:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ResultsError(f"{path}: not found; run stage 5 (score) first") from None
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ResultsError(f"{path}: not JSON: {error}") from None
+
+
+def score_files(folder: Path) -> list[Path]:
+    """Every scores.json below a folder, without those of models that were set aside there."""
+    return [file for file in sorted(folder.rglob("scores.json")) if ".old" not in file.relative_to(folder).parent.name]
+
+
+def check(row: object, path: Path) -> None:
+    """Raise ResultsError unless the row has all keys, each with a value of its type."""
+    if not isinstance(row, dict):
+        raise ResultsError(f"{path}: a result is not an object: {row}")
+    for key, types in KEYS.items():
+        if key not in row:
+            raise ResultsError(f"{path}: a result lacks the key `{key}`: {row}")
+        if not isinstance(row[key], types):
+            raise ResultsError(f"{path}: the key `{key}` has a value of the wrong type: {row}")
 
 
 def read(path: Path) -> list[dict]:
     """Result rows of a file, or of the results.json of a folder, or of all scores.json below a folder."""
     if path.is_dir():
-        files = [path / "results.json"] if (path / "results.json").is_file() else sorted(path.rglob("scores.json"))
+        files = [path / "results.json"] if (path / "results.json").is_file() else score_files(path)
         if not files:
             raise ResultsError(f"{path}: no scores.json below it; run stage 5 (score) first")
         return [row for file in files for row in read(file)]
@@ -42,16 +63,32 @@ def read(path: Path) -> list[dict]:
     if not isinstance(rows, list):
         raise ResultsError(f"{path}: no list of results in it")
     for row in rows:
-        missing = [key for key in KEYS if key not in row]
-        if missing:
-            raise ResultsError(f"{path}: a result lacks the key `{missing[0]}`: {row}")
+        check(row, path)
     return rows
+
+
+def merge(rows: list[dict]) -> list[dict]:
+    """Rows without repetitions; two figures for the same thing cannot stand in one cell, so they are an error."""
+    found: dict[tuple, dict] = {}
+    for row in rows:
+        name = tuple(row[key] for key in ("corpus", "tag", "seed", "metric"))
+        first = found.setdefault(name, row)
+        if first is not row and any(first[key] != row[key] for key in NUMBERS):
+            what = "corpus {}, tag {}, seed {}, metric {}".format(*name)
+            two = f"{cell(first)} of n = {first['n']} and {cell(row)} of n = {row['n']}"
+            raise ResultsError(f"{what}: two figures, {two}; show their files in separate calls")
+    return list(found.values())
 
 
 def provenance(folder: Path) -> str:
     """How the figures below a folder were made: protocol, environment, and wall time of each stage."""
     parts = []
-    scores = [(file.parent.parent, load(file)) for file in sorted(folder.rglob("scores.json"))]
+    scores = []
+    for file in score_files(folder):
+        scores.append((file.parent.parent, load(file)))
+        missing = [key for key in ORIGINS if key not in scores[-1][1]]
+        if missing:
+            raise ResultsError(f"{file}: lacks the key `{missing[0]}`; run stage 5 (score) again")
     if scores:
         protocol = scores[0][1]["protocol"]
         parts.append("\n".join(["### Protocol", "", *(f"- {name}: {text}" for name, text in protocol.items())]))
@@ -76,6 +113,8 @@ def table(rows: list[dict], metrics: list[str]) -> str:
     lines = list(dict.fromkeys((row["tag"], row["seed"]) for row in rows))
     found = {(row["tag"], row["seed"], row["metric"]): row for row in rows}
     metrics = [metric for metric in metrics if any(row["metric"] == metric for row in rows)]
+    if not metrics:
+        return "None of the metrics of this table; try --full."
     out = ["| model | seed | " + " | ".join(metrics) + " |", "|---|---|" + "---|" * len(metrics)]
     out += [
         f"| {tag} | {seed} | " + " | ".join(cell(found.get((tag, seed, metric))) for metric in metrics) + " |"
@@ -107,7 +146,7 @@ def main() -> int:
     parser.add_argument("--provenance", action="store_true", help="protocol, environment and times of folders too")
     args = parser.parse_args()
     try:
-        rows = [row for path in args.paths for row in read(path)]
+        rows = merge([row for path in args.paths for row in read(path)])
         origins = [provenance(path) for path in args.paths if path.is_dir()] if args.provenance else []
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)

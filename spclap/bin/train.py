@@ -41,6 +41,8 @@ def main() -> None:
     task = config.pop("task", None)
     if task not in TASKS:
         raise DataError(f"{args.config[0]}: task is {task!r}, must be one of {', '.join(TASKS)}")
+    if "-" in args.exp.name:
+        raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
     require_complete(args.dump, "stage 2 (extract)")
     if args.init:
         require_complete(args.init, "stage 3 (SELD pre-training)")

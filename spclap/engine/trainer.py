@@ -12,6 +12,8 @@ import torch
 from espnet2.train.trainer import Trainer
 from numpy._core.multiarray import scalar
 
+from spclap.data.datadir import atomic_path
+
 
 @contextmanager
 def atomic_saves() -> Iterator[None]:
@@ -21,9 +23,8 @@ def atomic_saves() -> Iterator[None]:
     def save(obj, f, *args, **kwargs):
         if not isinstance(f, str | os.PathLike):
             return plain(obj, f, *args, **kwargs)
-        temporary = f"{f}.tmp"
-        plain(obj, temporary, *args, **kwargs)
-        os.replace(temporary, f)
+        with atomic_path(Path(f)) as temporary:
+            plain(obj, temporary, *args, **kwargs)
 
     torch.save = save
     try:

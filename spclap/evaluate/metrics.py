@@ -4,12 +4,12 @@ import numpy as np
 
 
 def ranks(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Rank of each query's target among the gallery, 0 = best; ties count against the model.
+    """Rank of each query's target among the gallery, 0 = best; ties and NaN count against the model.
 
     Args: similarity (Q, G); target (Q,) column of the right answer. Returns (Q,) int.
     """
     right = similarity[np.arange(len(similarity)), target]
-    return (similarity >= right[:, None]).sum(axis=1) - 1
+    return (~(similarity < right[:, None])).sum(axis=1) - 1  # not `>=`, which NaN would always win
 
 
 def choose(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -26,11 +26,13 @@ def _means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
 def bootstrap(values: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95) -> tuple[float, float, float]:
     """Mean of values (N,) with a percentile bootstrap interval over items: (mean, low, high).
 
-    ValueError for an empty array or one that is not one-dimensional.
+    ValueError for an array that is empty, not one-dimensional or not finite.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"bootstrap needs one value per item, got an array of shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"bootstrap needs finite values, item {int(np.argmin(np.isfinite(values)))} is not")
     low, high = np.quantile(_means(values, n_boot, seed), [(1 - level) / 2, (1 + level) / 2])
     return float(values.mean()), float(low), float(high)
 

@@ -1,10 +1,12 @@
-"""Pictures of results. Every function writes one PNG and keeps no state."""
+"""Pictures of results. Every function writes one PNG (none when there is nothing to draw) and keeps no state."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spclap.data.datadir import atomic_path
 
@@ -21,6 +23,8 @@ def training_curves(histories: dict[str, list[dict]], path: Path) -> None:
 
     histories: tag -> dicts with epoch, train_loss, valid_score.
     """
+    if not histories:
+        return
     figure = Figure(figsize=(3.2 * len(histories), 4.8), layout="constrained")
     axes = figure.subplots(2, len(histories), squeeze=False, sharex="col")
     for column, (tag, entries) in enumerate(histories.items()):
@@ -32,6 +36,7 @@ def training_curves(histories: dict[str, list[dict]], path: Path) -> None:
             axis.set_ylabel(label)
         axes[0, column].set_title(tag)
         axes[1, column].set_xlabel("epoch")
+        axes[1, column].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _save(figure, path)
 
 
@@ -63,6 +68,8 @@ def similarity_matrix(similarity: np.ndarray, path: Path) -> None:
 
 def assignment_bars(rows: Sequence[tuple[str, int, float, float, float]], path: Path) -> None:
     """Content-space assignment per model with intervals; rows of (tag, sources, value, low, high) in percent."""
+    if not rows:
+        return
     sizes = sorted({row[1] for row in rows})
     figure = Figure(figsize=(3.6 * len(sizes), 3.8), layout="constrained")
     axes = figure.subplots(1, len(sizes), squeeze=False)[0]
@@ -72,9 +79,12 @@ def assignment_bars(rows: Sequence[tuple[str, int, float, float, float]], path: 
         errors = np.array([[row[2] - row[3], row[4] - row[2]] for row in chosen]).T
         colours = [COLOURS[i % len(COLOURS)] for i in range(len(chosen))]
         axis.bar([row[0] for row in chosen], values, yerr=errors, capsize=4, color=colours)
-        chance = 100 / np.prod(range(1, size + 1))
-        axis.axhline(chance, color="black", linestyle="--", linewidth=1)
-        axis.annotate(f"chance {chance:.1f}", (0.99, 0.94), xycoords="axes fraction", ha="right", fontsize=8)
-        axis.set(ylim=(0, 100), ylabel="% right", title=f"Content-space assignment, {size} sources")
+        for place, (_, _, value, _, high) in enumerate(chosen):
+            axis.annotate(f"{value:.1f}", (place, high), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+        chance = 100 / math.factorial(size)
+        axis.axhline(chance, color="black", linestyle="--", linewidth=1, label=f"chance, {chance:.1f}")
+        axis.legend(loc="upper left", frameon=False, fontsize=9)
+        axis.set(ylim=(0, 115), yticks=range(0, 101, 20), ylabel="scenes right (%), 95% interval")
+        axis.set_title(f"Content-space assignment, {size} sources")
         axis.title.set_fontsize(10)
     _save(figure, path)

@@ -11,7 +11,7 @@ def seld_outcomes(scenes: list[Scene], vectors: np.ndarray, classes: list[str]) 
     """Direction (all sources right) and content-space assignment (highest sum of cosines wins).
 
     Args: vectors (n, C, 2) as (cos, sin) of azimuth per class. Scenes with a class that training lacked are
-    left out. Returns arrays of bool: "direction", and "assignment" for two sources or more.
+    left out. Returns arrays of bool: "direction", and "assignment" for two sources or more; {} if none is left.
     """
     index = {name: i for i, name in enumerate(classes)}
     unit = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
@@ -25,6 +25,8 @@ def seld_outcomes(scenes: list[Scene], vectors: np.ndarray, classes: list[str]) 
         radians = np.deg2rad([center(source.direction) for source in scene.sources])
         places = np.stack([np.cos(radians), np.sin(radians)], axis=-1)
         scores.append([(own[list(p)] * places).sum() for p in scene.permutations()])
+    if not scores:
+        return {}
     outcomes = {"direction": np.array(directions, dtype=bool)}
     if scenes[0].size > 1:
         outcomes["assignment"] = choose(np.array(scores), np.zeros(len(scores), dtype=int))

@@ -1,0 +1,81 @@
+"""Pictures: readable PNG files, written whole or not at all."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from spclap.errors import DataError
+from spclap.evaluate import plots
+
+NAMES = ["left", "front-left", "front", "front-right", "right"]
+BARS = [(tag, size, 60.0, 55.0, 64.0) for size in (2, 3) for tag in ("single", "scl")]
+
+
+def history(epochs):
+    return [{"epoch": epoch, "train_loss": 3 / epoch, "valid_score": 10.0 * epoch} for epoch in range(1, epochs + 1)]
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Every figure that was saved."""
+    saved, savefig = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), savefig(self, *a, **k))[1])
+    return saved
+
+
+def test_training_curves_have_a_column_per_model_and_whole_epochs(tmp_path, figures):
+    plots.training_curves({"seld": history(13), "scl": history(1)}, tmp_path / "a.png")
+    axes = figures[0].axes
+    assert [axis.get_title() for axis in axes[:2]] == ["seld", "scl"]
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), [3 / epoch for epoch in range(1, 14)])
+    np.testing.assert_allclose(axes[2].lines[0].get_ydata(), [10.0 * epoch for epoch in range(1, 14)])
+    assert all(tick == int(tick) for axis in axes for tick in axis.get_xticks())
+    assert imread(tmp_path / "a.png").shape[1] > 600
+
+
+def test_direction_confusion_shows_percent_of_each_true_direction(tmp_path, figures):
+    matrix = np.array([[3, 1, 0, 0, 0], [0, 4, 0, 0, 0], [0, 0, 0, 0, 0], [2, 0, 0, 2, 0], [0, 0, 0, 0, 7]])
+    plots.direction_confusion(matrix, NAMES, tmp_path / "a.png")
+    axis = figures[0].axes[0]
+    texts = np.array([text.get_text() for text in axis.texts]).reshape(5, 5)
+    assert texts[0].tolist() == ["75", "25", "0", "0", "0"] and texts[2].tolist() == ["0"] * 5
+    assert [label.get_text() for label in axis.get_yticklabels()] == NAMES
+    assert axis.get_xlabel() == "chosen direction" and "19" in axis.get_title()
+
+
+def test_similarity_matrix_shows_the_matrix(tmp_path, figures):
+    similarity = np.random.default_rng(0).standard_normal((7, 7))
+    plots.similarity_matrix(similarity, tmp_path / "a.png")
+    np.testing.assert_array_equal(figures[0].axes[0].images[0].get_array(), similarity)
+
+
+def test_assignment_bars_show_values_intervals_and_chance(tmp_path, figures):
+    plots.assignment_bars(BARS, tmp_path / "a.png")
+    for axis, chance in zip(figures[0].axes, (50, 100 / 6), strict=True):
+        assert [bar.get_height() for bar in axis.patches] == [60, 60]
+        assert [text.get_text() for text in axis.texts] == ["60.0", "60.0"]
+        (errors,) = [lines for lines in axis.collections if len(lines.get_segments()) == 2]
+        np.testing.assert_allclose([segment[:, 1] for segment in errors.get_segments()], [[55, 64]] * 2)
+        (line,) = [line for line in axis.lines if line.get_label().startswith("chance")]
+        np.testing.assert_allclose(line.get_ydata(), chance)
+
+
+def test_nothing_to_draw_is_no_picture(tmp_path):
+    plots.assignment_bars([], tmp_path / "a.png")
+    plots.training_curves({}, tmp_path / "b.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_save_leaves_the_old_picture_and_no_other_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    def full(figure, target, **options):
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(DataError, match="a.png.*No space"):
+        plots.assignment_bars(BARS, path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
