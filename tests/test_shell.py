@@ -154,3 +154,16 @@ def test_scripts_are_clean():
     shellcheck = shutil.which("shellcheck") or Path(sys.executable).with_name("shellcheck")
     result = subprocess.run([shellcheck, "-x", *SCRIPTS], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stdout
+
+
+def test_git_ignores_no_source_file():
+    """A pattern such as `data/` in .gitignore must not reach spclap/data."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    folders = [ROOT / name for name in ("spclap", "egs", "tests", "utils", "conf", "benchmarks")]
+    sources = [
+        path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".sh", ".yaml", ".md")
+    ]
+    names = "\n".join(str(path.relative_to(ROOT)) for path in sources)
+    result = subprocess.run(["git", "check-ignore", "--stdin"], input=names, capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout == ""

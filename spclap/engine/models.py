@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from spclap.engine.iterators import Batch
@@ -62,7 +63,7 @@ class ClapTraining(SceneModel):
         scale = self.clap.scale()
         loss = symmetric_info_nce(audio, text, scale, gather(batch["meaning"]))
         stats = {"loss": loss.detach(), "scale": scale.detach()}
-        return loss, stats, torch.tensor(float(len(batch["captions"])), device=loss.device)
+        return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """R@1 both ways and content-space assignment in percent; `score` is their mean."""
@@ -108,7 +109,7 @@ class SeldTraining(SceneModel):
         event, direction = self.losses(batch)
         loss = event + direction
         stats = {"loss": loss.detach(), "event": event.detach(), "direction": direction.detach()}
-        return loss, stats, torch.tensor(float(len(batch["captions"])), device=loss.device)
+        return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Mean losses; `score` is minus their sum."""

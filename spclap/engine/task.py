@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from espnet2.tasks.abs_task import AbsTask
+from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from safetensors.torch import load_file
 
@@ -101,7 +101,7 @@ class SceneTask(AbsTask):
             steps = args.max_epoch * args.num_iters_per_epoch // args.accum_grad
             limits = {"max_lr": [group["lr"] for group in groups], "total_steps": steps}
             args.scheduler_conf = {**args.scheduler_conf, **limits}
-        return [{"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[args.optim](groups, **args.optim_conf)]
+        return [optim_classes[args.optim](groups, **args.optim_conf)]
 
 
 class ClapTask(SceneTask):
