@@ -166,10 +166,13 @@ def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
         )
 
 
+# Batch statistics and dropout differ between ranks by nature, so both are off here.
 RANK_PROGRAM = """
 import sys, torch
 from spclap.engine.task import ClapTask
-torch.nn.BatchNorm2d.forward = lambda self, x: torch.nn.functional.batch_norm(  # batch statistics are per rank
+from spclap.model.text_encoder import HFText
+HFText.train = lambda self, mode=True: torch.nn.Module.train(self, False)
+torch.nn.BatchNorm2d.forward = lambda self, x: torch.nn.functional.batch_norm(
     x, self.running_mean, self.running_var, self.weight, self.bias, False)
 ClapTask.main(cmd=sys.argv[1:])
 """
@@ -185,6 +188,7 @@ def test_two_ranks_equal_one(corpus, tmp_path):
         "scheduler": None,
         "scheduler_conf": {},
         "permutations": True,
+        "bfloat16": False,
     }
     conf.write_text(json.dumps({**plain, "text_encoder": "hf", "text_encoder_conf": {"train_layers": 0}}))
     program = tmp_path / "program.py"
