@@ -16,7 +16,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def run(*arguments, check: bool = True) -> subprocess.CompletedProcess:
     result = subprocess.run(
-        ["bash", str(ROOT / "run.sh"), "--corpus", "synth", "--conf_overlay", str(ROOT / "tests/tiny_conf"), *map(str, arguments)],
+        [
+            "bash",
+            str(ROOT / "run.sh"),
+            "--corpus",
+            "synth",
+            "--conf_overlay",
+            str(ROOT / "tests/tiny_conf"),
+            *map(str, arguments),
+        ],
         capture_output=True,
         text=True,
         env={**os.environ, "SPCLAP_PYTHON": sys.executable},

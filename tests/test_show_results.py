@@ -34,7 +34,7 @@ def test_provenance_tells_how_figures_were_made(tmp_path):
     model.mkdir(parents=True)
     scores = {"protocol": {"direction": "5 ways"}, "git": "abc-dirty", "torch": "2", "machine": "Linux"}
     (model / "scores.json").write_text(json.dumps({**scores, "results": [row("scl", "direction_1src", 50.0)]}))
-    (model.parent / "stage_times.tsv").write_text("0\t3\tx\n3\t40\tx\n3\t50\tx\n")
+    (model.parent / "stage_times.tsv").write_text("0\t3\tx\n3\t50\tx\n3\t1\tx\n")
     out = show("--provenance", tmp_path).stdout
     assert "- direction: 5 ways" in out
     assert "| mini/seed0 | abc-dirty | 2 | Linux | 3, -, -, 50, -, - |" in out

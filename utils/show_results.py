@@ -94,10 +94,12 @@ def provenance(folder: Path) -> str:
         parts.append("\n".join(["### Protocol", "", *(f"- {name}: {text}" for name, text in protocol.items())]))
     lines = ["### Runs", "", "| run | git | torch | machine | seconds of stages 0 to 5 |", "|---|---|---|---|---|"]
     for run, score in {run: score for run, score in scores}.items():
-        seconds = {}
+        longest: dict[str, int] = {}  # a rerun of a complete stage takes no time and says nothing
         if (run / "stage_times.tsv").is_file():
-            seconds = dict(line.split("\t")[:2] for line in (run / "stage_times.tsv").read_text().splitlines())
-        times = ", ".join(seconds.get(str(stage), "-") for stage in range(6))
+            for line in (run / "stage_times.tsv").read_text().splitlines():
+                stage, seconds = line.split("\t")[:2]
+                longest[stage] = max(longest.get(stage, 0), int(seconds))
+        times = ", ".join(str(longest.get(str(stage), "-")) for stage in range(6))
         name = run.relative_to(folder)
         lines.append(f"| {name} | {score['git']} | {score['torch']} | {score['machine']} | {times} |")
     return "\n\n".join([*parts, "\n".join(lines)])

@@ -87,22 +87,22 @@ class ClapTraining(SceneModel):
 class SeldTraining(SceneModel):
     """SELD pre-training of the spatial encoder."""
 
-    def __init__(self, seld: Seld, classes: list[str], bfloat16: bool):
+    def __init__(self, seld: Seld, class_of: dict[str, int], bfloat16: bool):
         super().__init__(bfloat16)
-        self.seld, self.index = seld, {name: i for i, name in enumerate(classes)}
+        self.seld, self.class_of = seld, class_of
 
     def losses(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
-        """Event and direction losses of a batch; classes not seen in training are left out."""
+        """Event and direction losses of a batch; labels without a class are left out."""
         stereo = self.stereo(batch)
         with self.autocast(batch):
             activity, vectors = self.seld(stereo)
         activity, vectors = activity.float(), vectors.float()
-        active, azimuth = torch.zeros_like(activity), torch.zeros_like(activity)
+        active, azimuth = torch.zeros_like(activity), torch.full_like(activity, float("nan"))
         for row, (labels, azimuths) in enumerate(zip(batch["labels"], batch["azimuths"], strict=True)):
             for label, angle in zip(labels, azimuths, strict=True):
-                if label in self.index:
-                    active[row, self.index[label]] = 1
-                    azimuth[row, self.index[label]] = angle
+                if (index := self.class_of.get(label)) is not None:
+                    azimuth[row, index] = float("nan") if active[row, index] else angle
+                    active[row, index] = 1
         return seld_loss(activity, vectors, active, azimuth)
 
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:

@@ -145,11 +145,32 @@ class SeldTask(SceneTask):
     """SELD pre-training of the spatial encoder."""
 
     @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        super().add_task_arguments(parser)
+        parser.add_argument(
+            "--classes", action=NestedDictAction, default={}, help="class -> labels in it; empty: each label is one"
+        )
+
+    @classmethod
     def build_model(cls, args) -> SeldTraining:
-        classes = Corpus(args.data, args.dump).classes
-        seld = part({"seld": Seld}, "seld", dict(classes=len(classes), spatial_encoder_conf=args.spatial_encoder_conf))
+        class_of = seld_classes(Corpus(args.data, args.dump).classes, args.classes)
+        count = len(set(class_of.values()))
+        seld = part({"seld": Seld}, "seld", dict(classes=count, spatial_encoder_conf=args.spatial_encoder_conf))
         load_statistics(seld.spatial_encoder.maps, args.dump)
-        return SeldTraining(seld, classes, use_bfloat16(args))
+        return SeldTraining(seld, class_of, use_bfloat16(args))
+
+
+def seld_classes(labels: list[str], groups: dict[str, list[str]]) -> dict[str, int]:
+    """Class index of each label; DataError when groups are given that leave a label out or hold one twice."""
+    if not groups:
+        return {label: index for index, label in enumerate(labels)}
+    class_of = {label: index for index, name in enumerate(sorted(groups)) for label in groups[name]}
+    missing, total = sorted(set(labels) - class_of.keys()), sum(map(len, groups.values()))
+    if missing or total != len(class_of):
+        raise DataError(
+            f"SELD `classes` must hold every label once; missing: {', '.join(missing) or 'none, one is twice'}"
+        )
+    return class_of
 
 
 TASKS = {"seld": SeldTask, "clap": ClapTask}

@@ -36,13 +36,14 @@ def seld_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Event and direction losses.
 
-    Args: activity (N, C) logits; vectors (N, C, 2); active (N, C) 0 or 1; azimuth (N, C) degrees where active.
-    Returns: (), ().
+    Args: activity (N, C) logits; vectors (N, C, 2); active (N, C) 0 or 1; azimuth (N, C) degrees, NaN where a
+    class has no single place. Returns: (), ().
     """
     weight = torch.tensor(POSITIVE_WEIGHT, device=activity.device)
     event = F.binary_cross_entropy_with_logits(activity, active, pos_weight=weight)
-    radians = torch.deg2rad(azimuth)
+    placed = azimuth.isfinite()
+    radians = torch.deg2rad(azimuth.nan_to_num())
     truth = torch.stack([radians.cos(), radians.sin()], dim=-1)
     cosine = F.cosine_similarity(vectors, truth, dim=-1)
-    direction = ((1 - cosine) * active).sum() / active.sum().clamp_min(1)
+    direction = ((1 - cosine) * placed).sum() / placed.sum().clamp_min(1)
     return event, DIRECTION_WEIGHT * direction

@@ -1,0 +1,48 @@
+"""Classes and scores of SELD."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from spclap.engine.task import seld_classes
+from spclap.errors import DataError
+from spclap.evaluate.seld import seld_outcomes
+from spclap.scene.directions import center
+from spclap.scene.scene import Scene, Source
+
+MINI = Path(__file__).resolve().parents[1] / "egs" / "mini"
+
+
+def scene(*sources):
+    return Scene("s", "r", tuple(Source(k, k, (k,), 0, d, center(d), 0.0, 0.0) for k, d in sources))
+
+
+def vector(azimuth):
+    return [np.cos(np.deg2rad(azimuth)), np.sin(np.deg2rad(azimuth))]
+
+
+def test_labels_become_classes():
+    assert seld_classes(["a", "b"], {}) == {"a": 0, "b": 1}
+    assert seld_classes(["a", "b", "c"], {"y": ["c"], "x": ["a", "b"]}) == {"a": 0, "b": 0, "c": 1}
+    with pytest.raises(DataError, match="missing: c"):
+        seld_classes(["a", "c"], {"x": ["a"]})
+    with pytest.raises(DataError, match="twice"):
+        seld_classes(["a"], {"x": ["a"], "y": ["a"]})
+
+
+def test_families_of_mini_hold_every_kind():
+    groups = yaml.safe_load((MINI / "conf" / "train_seld.yaml").read_text())["classes"]
+    with open(MINI / "local" / "clips.csv", newline="") as file:
+        seld_classes(sorted({row["kind"] for row in csv.DictReader(file)}), groups)
+
+
+def test_outcomes_of_vectors_that_point_right_and_that_are_swapped():
+    scenes = [scene(("a", "left"), ("b", "right"))] * 2 + [scene(("a", "front"), ("unknown", "left"))]
+    right, swapped = [vector(-72), vector(80)], [vector(80), vector(-72)]
+    outcomes = seld_outcomes(scenes, np.array([right, swapped, right]), {"a": 0, "b": 1})
+    assert outcomes["direction"].tolist() == [True, False]
+    assert outcomes["assignment"].tolist() == [True, False]
+    assert seld_outcomes(scenes[2:], np.array([right]), {"a": 0, "b": 1}) == {}
