@@ -153,7 +153,8 @@ def main() -> int:
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print("\n\n".join([report(rows, MAIN + FULL if args.full else MAIN), *origins]))
+    head = ["# Results", f"Made by `python {' '.join(sys.argv)}`."] if args.provenance else []
+    print("\n\n".join([*head, report(rows, MAIN + FULL if args.full else MAIN), *origins]))
     return 0
 
 
