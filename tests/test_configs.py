@@ -10,6 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from spclap.data.config import load_yaml
+from spclap.data.datadir import Clip, write_datadir
+from spclap.scene.corpus import Corpus
+
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
 ABLATIONS = sorted((CONF / "ablations").glob("*.yaml"))
@@ -34,9 +38,19 @@ def dump(corpus, tmp_path_factory) -> Path:
     return folder
 
 
+def data_with_labels(folder: Path, corpus: Corpus, groups: dict[str, list[str]]) -> Path:
+    """A data directory whose training labels are those that a config groups into classes."""
+    labels = [label for group in groups.values() for label in group]
+    write_datadir(folder / "train", [Clip(label, "x.wav", ("a sound",), (label,), label) for label in labels])
+    shutil.copy(corpus.data / "simu.yaml", folder)
+    return folder
+
+
 @pytest.mark.parametrize("layers", LAYERS, ids=lambda layers: "+".join(path.stem for path in layers))
 def test_dry_run(layers, corpus, dump, tmp_path):
-    command = [sys.executable, "-m", "spclap.bin.train", "--config", *layers, "--data", corpus.data, "--dump", dump]
+    groups = load_yaml(*layers).get("classes")
+    data = data_with_labels(tmp_path / "data", corpus, groups) if groups else corpus.data
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", *layers, "--data", data, "--dump", dump]
     command += ["--exp", tmp_path / "exp", "--", "--dry_run", "true"]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stderr[-2000:]
