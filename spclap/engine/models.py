@@ -31,7 +31,7 @@ class SceneModel(AbsESPnetModel):
         self.bfloat16 = bfloat16
 
     def autocast(self, batch: dict) -> torch.autocast:
-        """Context in which training runs the encoders; validation and scoring stay in float32."""
+        """Context in which training runs the encoders; scoring stays in float32."""
         return torch.autocast(batch["dry"].device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def collect_feats(self, **batch) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""what programs read: clips, RIRs and scenes of one corpus."""
+"""What programs read: clips, RIRs and scenes of one corpus."""
 
 from functools import cached_property
 from pathlib import Path
