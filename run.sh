@@ -33,6 +33,7 @@ conf=${conf:-conf}
 [ -d "$conf" ] || die "--conf $conf is not a folder"
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
 for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
+  [ -e "$file" ] || die "--conf_overlay $conf_overlay holds no .yaml file"
   [ -f "$conf/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
 done
 if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then

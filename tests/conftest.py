@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from spclap.data.audio import ClipPack
-from spclap.data.datadir import Clip, write_datadir
+from spclap.data.datadir import Clip, write_splits
 from spclap.scene.conf import SceneConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RirBank, RoomConf, write_bank
@@ -68,8 +68,7 @@ def sampler(clips, bank) -> SceneSampler:
 def corpus(tmp_path_factory, clips) -> Corpus:
     """A corpus after stages 0 to 2, as small as can be."""
     root = tmp_path_factory.mktemp("corpus")
-    for split, chosen in (("train", clips), ("valid", clips), ("test", clips)):
-        write_datadir(root / "data" / split, chosen)
+    write_splits(root / "data", {"train": clips[:4], "valid": clips[4:8], "test": clips[8:]})
     overlays = [ROOT / "tests" / "tiny_conf" / name for name in ("simu.yaml", "feats.yaml")]
     base = [ROOT / "conf" / "simu.yaml", ROOT / "conf" / "feats.yaml"]
     python = [sys.executable, "-m"]

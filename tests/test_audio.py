@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from spclap.data import audio
 from spclap.data.audio import ClipPack, read_clip, shorten_silence
 from spclap.data.datadir import DataError
 
@@ -158,7 +157,3 @@ def test_pack_of_two_runs_is_refused(tmp_path, clips):
     np.save(tmp_path / "p" / "clips.npy", np.zeros(7, np.float32))
     with pytest.raises(DataError, match=r"do not fit; delete the folder and rerun stage 2"):
         ClipPack(tmp_path / "p")
-
-
-def test_mp3_slack_is_small():
-    assert audio.MP3_SLACK < 0.11 * 44100

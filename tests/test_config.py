@@ -1,5 +1,6 @@
 """YAML layers and stamps."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def test_models_that_are_compared_share_encoders_and_budget():
     assert seld["spatial_encoder_conf"] == single["spatial_encoder_conf"]
 
     def items(conf):
-        return sum(n * (factor if conf["permutations"] else 1) for (s, n) in conf["batch"].items() for factor in [s])
+        batch, permuted = conf["batch"].items(), conf["permutations"]
+        return sum(scenes * (math.factorial(sources) if permuted else 1) for sources, scenes in batch)
 
     for conf in (single, multi, scl):
         assert items(conf) == 32

@@ -1,6 +1,7 @@
 """Data directories: what is written can be read, and bad tables are refused with file, line and next step."""
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,16 +144,19 @@ def test_atomic_path_cleans_up_after_any_error(tmp_path):
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["out"]
 
 
-def test_splits_share_nothing(folder):
-    other = folder.parent / "test"
-    datadir.write_datadir(other, [Clip("c", "c.wav", ("a cow",), ("cow",), "r3")])
-    datadir.check_splits({"train": folder, "test": other})
-    datadir.write_datadir(other, [Clip("c", "c.wav", ("a cow",), ("cow",), "r1")])
-    with pytest.raises(DataError, match=r"train and .*test share 1 original recording.*: r1; keep each in one split"):
-        datadir.check_splits({"train": folder, "test": other})
-    datadir.write_datadir(other, [CLIPS[0]])
-    with pytest.raises(DataError, match=r"share 1 clip.*: b"):
-        datadir.check_splits({"train": folder, "test": other})
+def test_splits_share_nothing(tmp_path):
+    cow = Clip("c", "c.wav", ("a cow",), ("cow",), "r3")
+    datadir.write_splits(tmp_path, {"train": CLIPS, "test": [cow]})
+    before = (tmp_path / "test" / "wav.scp").read_text()
+    for test, message in (
+        ([replace(cow, source="r1")], r"train and test share 1 original recording.*: r1; keep each in one split"),
+        ([CLIPS[0]], r"share 1 clip.*: b"),
+        ([], "no clips for this split"),
+    ):
+        with pytest.raises(DataError, match=message):
+            datadir.write_splits(tmp_path, {"train": [replace(cow, id="d"), *CLIPS], "test": test})
+        assert (tmp_path / "test" / "wav.scp").read_text() == before
+        assert "d" not in (tmp_path / "train" / "wav.scp").read_text().split()
 
 
 def test_scp_path_is_relative_inside_the_repository(tmp_path):

@@ -1,5 +1,6 @@
 """Training through ESPnet2: each trap of the engine has its test here."""
 
+import argparse
 import json
 import os
 import signal
@@ -12,10 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from spclap.engine.iterators import FreshScenes, SceneIterFactory
+from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
+from spclap.engine.task import ClapTask, SeldTask
 from spclap.engine.trainer import atomic_saves
 from spclap.errors import DataError
+from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.scene.corpus import Corpus
+from spclap.scene.spatialize import render
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
@@ -25,6 +29,7 @@ SMALL = {
     "text_encoder": "transformer",
     "text_encoder_conf": {"dim": 16, "layers": 1},
     "dim": 16,
+    "frozen": ["content_encoder"],
     "optim": "adam",
     "optim_conf": {"lr": 1.0e-3},
     "scheduler": "onecyclelr",
@@ -34,6 +39,9 @@ SMALL = {
     "use_tensorboard": False,
     "use_matplotlib": False,
 }
+
+
+CLAP_ONLY = ("content_encoder", "text_encoder", "text_encoder_conf", "dim", "frozen")
 
 
 def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None, **popen):
@@ -68,7 +76,7 @@ def test_a_scene_and_its_permutations_share_a_rank(corpus):
             assert len(twice) == 2
             for name in twice:
                 first, second = (i for i, other in enumerate(names) if other == name)
-                assert batch["meaning"][first] != batch["meaning"][second]
+                assert (batch["meanings"][first] != batch["meanings"][second]).all()
                 assert {tuple(p) for p in batch["pairs"][first].tolist()} != {
                     tuple(p) for p in batch["pairs"][second].tolist()
                 }
@@ -100,17 +108,13 @@ def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):
     assert not list(killed.glob(".tmp*"))
 
 
-def test_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+def test_full_disk_leaves_the_old_checkpoint(tmp_path):
     path = tmp_path / "checkpoint.pth"
     torch.save({"a": 1}, path)
 
-    def full(obj, f, *args, **kwargs):
-        Path(f).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
+    (tmp_path / ".tmp-checkpoint.pth").symlink_to("/dev/full")  # what is written there meets a full disk
     with pytest.raises(DataError, match="checkpoint.pth: cannot be written.*No space left"), atomic_saves():
-        torch.save({"a": 2}, path)
+        torch.save({"a": torch.zeros(100_000)}, path)
     assert torch.load(path, weights_only=True) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
 
@@ -141,15 +145,73 @@ def test_finished_training_is_not_repeated_and_old_settings_are_kept(corpus, tmp
     assert (tmp_path / "model.old1" / "checkpoint.pth").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("key", ["batchsize", "content_encoder_confs"])
+@pytest.mark.parametrize("key", ["batchsize", "content_encoder_confs", "batch_size", "train_shape_file"])
 def test_unread_config_key_is_refused(corpus, tmp_path, key):
-    result = train(corpus, tmp_path / "model", config={key: 3})
+    result = train(corpus, tmp_path / "model", config={key: [3]})
     assert result.returncode != 0 and key in result.stderr
-    assert not (tmp_path / "model" / "checkpoint.pth").exists()
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_typo_or_a_dry_run_leaves_a_finished_model_where_it_is(corpus, tmp_path):
+    exp = tmp_path / "model"
+    exp.mkdir()
+    (exp / "done.json").write_text(json.dumps({"complete": True}))
+    assert train(corpus, exp, "--max_epohc", "1").returncode != 0
+    assert train(corpus, exp, "--dry_run=true").returncode == 0
+    assert [path.name for path in exp.iterdir()] == ["done.json"]
+    assert json.loads((exp / "done.json").read_text()) == {"complete": True}
+
+
+def test_an_optimizer_without_rate_is_refused(corpus, tmp_path):
+    result = train(corpus, tmp_path / "model", config={"optim": "adamw", "optim_conf": {}})
+    assert result.returncode == 1 and "optim_conf has no lr" in result.stderr
+
+
+def build(corpus: Corpus, task: type, conf: dict):
+    defaults = task.get_parser().parse_args([])
+    args = {**vars(defaults), **conf, "data": str(corpus.data), "dump": str(corpus.dump), "bfloat16": False}
+    torch.manual_seed(0)
+    return task.build_model(argparse.Namespace(**args)).eval()
+
+
+@torch.no_grad()
+def test_validation_figures_are_those_of_the_whole_set(corpus):
+    model = build(corpus, ClapTask, SMALL)
+    stats, expected = model.validate(FixedScenes(corpus, "valid", [1, 2], 3)), []
+    for size in (1, 2):
+        scenes = corpus.fixed("valid", size)
+        found = Embeddings(model.clap)
+        mixtures = torch.stack([render(s, corpus.pack("valid"), corpus.bank("valid"), corpus.samples) for s in scenes])
+        found.add(scenes, model.clap.embed_audio(mixtures).numpy())
+        a2t, t2a, _ = retrieval(found)
+        expected.append(50 * ((a2t == 0).mean() + (t2a == 0).mean()))
+        assert stats[f"r1_{size}src"] == pytest.approx(expected[-1])
+    expected.append(100 * assignment(found).mean())
+    assert stats["assignment_2src"] == pytest.approx(expected[-1])
+    assert stats["score"] == pytest.approx(np.mean(expected))
+
+
+@torch.no_grad()
+def test_size_of_validation_batches_does_not_change_the_event_loss(corpus):
+    model = build(corpus, SeldTask, {k: v for k, v in SMALL.items() if k not in CLAP_ONLY})
+    parts, whole = (model.validate(FixedScenes(corpus, "valid", [1, 2], size)) for size in (3, 8))
+    assert parts["event"] == pytest.approx(whole["event"], rel=1e-4)
+    assert whole["score"] == pytest.approx(-whole["event"] - whole["direction"])
+
+
+def test_each_part_learns_at_its_own_rate():
+    model = torch.nn.ModuleDict({name: torch.nn.Linear(2, 3) for name in ("text_encoder", "spatial_encoder", "head")})
+    args = {"optim": "adam", "optim_conf": {"lr": 0.5}, "scheduler": None, "lr_scale": {"text_encoder": 0.2}}
+    (optimizer,) = ClapTask.build_optimizers(argparse.Namespace(**args), model)
+    rate = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert [rate[id(model[name].weight)] for name in model] == [0.1, 0.5, 0.5]
+    args["lr_scale"] = {"text_encodre": 0.2}
+    with pytest.raises(DataError, match="no part `text_encodre`"):
+        ClapTask.build_optimizers(argparse.Namespace(**args), model)
 
 
 def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
-    seld = {k: v for k, v in SMALL.items() if k not in ("content_encoder", "text_encoder", "text_encoder_conf", "dim")}
+    seld = {k: v for k, v in SMALL.items() if k not in CLAP_ONLY}
     conf = tmp_path / "seld.yaml"
     conf.write_text(json.dumps({"task": "seld", **seld}))
     base = [sys.executable, "-m", "spclap.bin.train", "--data", str(corpus.data), "--dump", str(corpus.dump)]
@@ -164,6 +226,16 @@ def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
         torch.testing.assert_close(
             target[f"clap.spatial_encoder.{name}"], source[f"seld.spatial_encoder.{name}"], atol=1e-6, rtol=0
         )
+    clap.write_text(json.dumps({"task": "clap", **SMALL, "spatial_encoder_conf": {"channels": 5}}))
+    other = subprocess.run([*run, "--", "--max_epoch", "1"], cwd=ROOT, capture_output=True, text=True)
+    assert other.returncode == 1 and "make them equal" in other.stderr
+    assert parameters(tmp_path / "clap").keys() == target.keys()
+
+
+def test_frozen_spatial_encoder_needs_one_that_learned(corpus, tmp_path):
+    result = train(corpus, tmp_path / "model", config={"frozen": ["spatial_encoder"]})
+    assert result.returncode == 1 and "needs --init" in result.stderr
+    assert not (tmp_path / "model").exists()
 
 
 # Batch statistics and dropout differ between ranks by nature, so both are off here.

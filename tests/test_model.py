@@ -105,7 +105,6 @@ def test_yamnet_equals_the_graph_it_was_rebuilt_from():
     with torch.no_grad():
         ours = model.embed(log_mel)[0].numpy()
     np.testing.assert_allclose(ours, original_graph(log_mel[:, None].numpy()), rtol=1e-3, atol=1e-4)
-    assert not any(p.requires_grad for p in model.parameters())
 
 
 def test_cnn_trains():
@@ -128,6 +127,45 @@ def test_only_the_top_layers_of_the_text_encoder_train():
     assert trained == {"5"}
 
 
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory):
+    """A tiny RoBERTa with its tokenizer: padding is 1 there, and 0 starts every sentence."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+
+    folder = str(tmp_path_factory.mktemp("roberta"))
+    bpe = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(["a dog on the left side", "a cat"], vocab_size=280, special_tokens=special)
+    bpe.save_model(folder)
+    RobertaTokenizerFast.from_pretrained(folder).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = dict(hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16)
+    RobertaModel(RobertaConfig(vocab_size=280, **sizes)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("pooling", ["mean", "pooler"])
+def test_text_encoder_equals_transformers(roberta, pooling):
+    from transformers import RobertaModel, RobertaTokenizerFast
+
+    captions = ["a dog", "a cat on the left side"]
+    batch = RobertaTokenizerFast.from_pretrained(roberta)(captions, padding=True, return_tensors="pt")
+    assert batch["input_ids"][0, 0] == 0 and batch["input_ids"][0, -1] == 1
+    encoder = HFText(roberta, train_layers=1, pooling=pooling).eval()
+    with torch.no_grad():
+        out = RobertaModel.from_pretrained(roberta).eval()(**batch)
+        ours = encoder(encoder.tokenize(captions))
+    mask = batch["attention_mask"][..., None]
+    expected = {"pooler": out.pooler_output, "mean": (out.last_hidden_state * mask).sum(1) / mask.sum(1)}[pooling]
+    torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_more_layers_than_there_are_is_refused(roberta):
+    with pytest.raises(ValueError, match="train_layers is 4, the text encoder has 3"):
+        HFText(roberta, train_layers=4)
+
+
 def test_missing_text_model_says_what_to_place_where(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="config.json"):
@@ -137,6 +175,7 @@ def test_missing_text_model_says_what_to_place_where(monkeypatch):
 
 
 def small_clap(tokenizer, **kwargs):
+    torch.manual_seed(0)
     return SpatialClap(
         content_encoder="cnn", content_encoder_conf={"channels": 4, "dim": 16},
         spatial_encoder_conf={"input": {"n_fft": 256, "hop": 128, "bins": 64}, "channels": 4, "hidden": 8},
@@ -156,6 +195,18 @@ def test_vectors_have_unit_length_and_ignore_the_level(tokenizer):
     torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
 
 
+def test_frozen_parts_stay_as_they_are(tokenizer):
+    clap = small_clap(tokenizer, frozen=["spatial_encoder"]).train()
+    before = {name: value.clone() for name, value in clap.spatial_encoder.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in clap.parameters() if p.requires_grad], lr=1.0)
+    clap.embed_audio(noise(4, 2, 8000)).sum().backward()
+    optimizer.step()
+    assert all(torch.equal(value, before[name]) for name, value in clap.spatial_encoder.state_dict().items())
+    assert clap.content_encoder.layers[0].running_mean.abs().sum() > 0  # the others learn
+    with pytest.raises(DataError, match="no part `spatial`"):
+        small_clap(tokenizer, frozen=["spatial"])
+
+
 def test_unknown_part_or_option_is_named():
     with pytest.raises(DataError, match="yamnet, cnn"):
         SpatialClap(content_encoder="htsat")
@@ -167,14 +218,15 @@ def test_unknown_part_or_option_is_named():
 
 def test_loss_against_brute_force():
     audio, text = (F.normalize(noise(5, 4, seed=s), dim=1) for s in (1, 2))
-    meaning = [0, 1, 1, 2, 3]  # rows 1 and 2 say the same
+    meanings = [(0, 5), (1, 6), (1, 7), (2, 8), (3, 5)]  # rows 1 and 2 say the same, and rows 0 and 4
+    same = {(1, 2), (2, 1), (0, 4), (4, 0)}
     scores = 10 * (audio @ text.T).double().numpy()
     terms = []
     for i in range(5):
-        negatives = [j for j in range(5) if j == i or meaning[j] != meaning[i]]
+        negatives = [j for j in range(5) if (i, j) not in same]
         terms.append(-scores[i, i] + np.log(sum(np.exp(scores[i, j]) for j in negatives)))
         terms.append(-scores[i, i] + np.log(sum(np.exp(scores[j, i]) for j in negatives)))
-    loss = symmetric_info_nce(audio, text, torch.tensor(10.0), torch.tensor(meaning))
+    loss = symmetric_info_nce(audio, text, torch.tensor(10.0), torch.tensor(meanings))
     assert loss.item() == pytest.approx(np.mean(terms), rel=1e-5)
 
 

@@ -1,5 +1,7 @@
 """Scenes, captions and directions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,8 +49,15 @@ def test_captions_of_all_permutations_say_what_the_mixture_holds():
 
 def test_meaning_ignores_order_and_notices_the_swap():
     other = Scene("t", "room", DOG_RAIN.sources[::-1])
-    assert DOG_RAIN.meaning((0, 1)) == other.meaning((0, 1))
-    assert DOG_RAIN.meaning((0, 1)) != DOG_RAIN.meaning((1, 0))
+    assert DOG_RAIN.meanings((0, 1)) == other.meanings((0, 1))
+    assert not set(DOG_RAIN.meanings((0, 1))) & set(DOG_RAIN.meanings((1, 0)))
+
+
+def test_two_clips_in_the_same_words_say_the_same():
+    dog, rain = DOG_RAIN.sources
+    hound = Scene("t", "room", (replace(dog, labels=("hound", *dog.labels[1:])), rain))
+    assert DOG_RAIN.meanings((0, 1))[0] != hound.meanings((0, 1))[0]
+    assert DOG_RAIN.meanings((0, 1))[1] == hound.meanings((0, 1))[1]
 
 
 def test_sampler_draws_different_kinds_and_directions(sampler):

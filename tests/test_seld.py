@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
+from spclap.engine.models import SeldTraining
 from spclap.engine.task import seld_classes
 from spclap.errors import DataError
 from spclap.evaluate.seld import seld_outcomes
+from spclap.model.seld import Seld
 from spclap.scene.directions import center
 from spclap.scene.scene import Scene, Source
 
@@ -37,6 +39,18 @@ def test_families_of_mini_hold_every_kind():
     groups = yaml.safe_load((MINI / "conf" / "train_seld.yaml").read_text())["classes"]
     with open(MINI / "local" / "clips.csv", newline="") as file:
         seld_classes(sorted({row["kind"] for row in csv.DictReader(file)}), groups)
+
+
+def test_targets_of_scenes():
+    model = SeldTraining(Seld(3, {"input": {"bins": 64}, "channels": 2, "hidden": 2}), {"a": 0, "b": 1, "c": 1}, False)
+    batch = {
+        "labels": [("a",), ("a", "b"), ("b", "c"), ("a", "unknown")],
+        "azimuths": [(30,), (10, -60), (5, 9), (1, 2)],
+    }
+    active, azimuth = model.targets(batch)
+    assert active.tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    nan = np.nan
+    np.testing.assert_array_equal(azimuth, [[30, 30, 30], [10, -60, nan], [nan, nan, nan], [1, nan, nan]])
 
 
 def test_outcomes_of_vectors_that_point_right_and_that_are_swapped():

@@ -58,11 +58,21 @@ def test_models_set_aside_by_a_retraining_are_not_shown(tmp_path):
     assert "| scl | 0 | 30.0 [29.0, 31.0] |" in show(tmp_path / "seed0" / "scl.old1").stdout
 
 
-def test_the_same_figure_twice_is_shown_once_and_two_figures_are_refused(tmp_path):
+def test_several_folders_are_compared_in_one_table(tmp_path):
     scores(tmp_path / "a", row("scl", "direction_1src", 80.0))
     scores(tmp_path / "b", row("scl", "direction_1src", 70.0))
-    assert show(tmp_path / "a", tmp_path / "a").stdout.count("80.0 [") == 1
-    result = show(tmp_path / "a", tmp_path / "b")
+    assert "| scl | 0 | 80.0 [79.0, 81.0] |" in show(tmp_path / "a", tmp_path / "a").stdout
+    out = show(tmp_path / "a", tmp_path / "b").stdout
+    assert "| from | model | seed | direction_1src |" in out
+    assert f"| {tmp_path}/a | scl | 0 | 80.0 [79.0, 81.0] |\n| {tmp_path}/b | scl | 0 | 70.0 [69.0, 71.0] |" in out
+
+
+def test_the_same_figure_twice_is_shown_once_and_two_figures_are_refused(tmp_path):
+    scores(tmp_path / "a", row("scl", "direction_1src", 80.0))
+    scores(tmp_path / "b", row("scl", "direction_1src", 80.0))
+    assert show(tmp_path).stdout.count("80.0 [") == 1
+    scores(tmp_path / "c", row("scl", "direction_1src", 70.0))
+    result = show(tmp_path)
     assert result.returncode == 1 and "tag scl, seed 0, metric direction_1src" in result.stderr
 
 

@@ -1,6 +1,8 @@
 """Spatialization against physics and against scipy."""
 
+import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyroomacoustics as pra
@@ -9,7 +11,7 @@ import torch
 from conftest import RATE, ROOMS
 from scipy.signal import fftconvolve
 
-from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room
+from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room, write_bank
 from spclap.scene.spatialize import dry_parts, dry_window, render, spatialize
 
 SIZE = np.array([6.0, 6.0, 3.0])
@@ -78,6 +80,35 @@ def test_table_on_disk_fits_the_bank(bank):
     for room in bank.rooms:
         assert len(bank.rows(room, "front")) == ROOMS.places_per_direction
     assert len(json.loads(bank.table.source[0])) == 3
+
+
+def test_number_of_processes_changes_nothing(tmp_path):
+    for nj in (1, 2):
+        write_bank(tmp_path / str(nj), "train", ROOMS, RATE, [7], nj)
+    for name in ("rirs.npy", "table.csv"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_splits_share_no_room(corpus):
+    tables = {split: corpus.bank(split).table for split in ("train", "valid", "test")}
+    for what in ("room", "size", "rt60", "source"):
+        for one, other in itertools.combinations(tables, 2):
+            assert not set(tables[one][what]) & set(tables[other][what])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("rt60", [0.26], "rt60 is"),
+        ("length", [7.0, 4.0], "in order"),
+        ("distance", 1.5, "must be .low, high."),
+        ("spacing", 0, "spacing is 0"),
+        ("count", {"train": 0}, "count of train is 0"),
+    ],
+)
+def test_rooms_that_cannot_be_are_refused(key, value, message):
+    with pytest.raises(ValueError, match=message):
+        replace(ROOMS, **{key: value})
 
 
 def test_equals_a_loop_of_scipy_convolutions():

@@ -2,7 +2,8 @@
 """Print results as Markdown tables: show_results.py [--full] [--provenance] PATH [PATH ...]
 
 PATH is a results.json, or a folder: its results.json if there is one, else every scores.json below it,
-except those of models that a retraining has set aside (folders named *.old1, *.old2, ...).
+except those of models that a retraining has set aside (folders named *.old1, *.old2, ...). Several PATHs are
+compared in one table, whose first column tells them apart.
 """
 
 import argparse
@@ -67,14 +68,20 @@ def read(path: Path) -> list[dict]:
     return rows
 
 
+def read_all(paths: list[Path]) -> list[dict]:
+    """Rows of all paths; with more than one, each row says `from` which it is."""
+    paths = list(dict.fromkeys(paths))
+    return merge([{"from": str(path) if len(paths) > 1 else "", **row} for path in paths for row in read(path)])
+
+
 def merge(rows: list[dict]) -> list[dict]:
     """Rows without repetitions; two figures for the same thing cannot stand in one cell, so they are an error."""
     found: dict[tuple, dict] = {}
     for row in rows:
-        name = tuple(row[key] for key in ("corpus", "tag", "seed", "metric"))
+        name = tuple(row[key] for key in ("corpus", "tag", "seed", "metric", "from"))
         first = found.setdefault(name, row)
         if first is not row and any(first[key] != row[key] for key in NUMBERS):
-            what = "corpus {}, tag {}, seed {}, metric {}".format(*name)
+            what = "corpus {}, tag {}, seed {}, metric {}".format(*name[:4])
             two = f"{cell(first)} of n = {first['n']} and {cell(row)} of n = {row['n']}"
             raise ResultsError(f"{what}: two figures, {two}; show their files in separate calls")
     return list(found.values())
@@ -111,17 +118,18 @@ def cell(row: dict | None) -> str:
 
 
 def table(rows: list[dict], metrics: list[str]) -> str:
-    """One line per tag and seed; columns that nobody has are left out."""
-    lines = list(dict.fromkeys((row["tag"], row["seed"]) for row in rows))
-    found = {(row["tag"], row["seed"], row["metric"]): row for row in rows}
+    """One line per path, tag and seed; columns that nobody has are left out."""
+    names = [*(["from"] if any(row["from"] for row in rows) else []), "tag", "seed"]
+    found = {(*(row[name] for name in names), row["metric"]): row for row in rows}
+    lines = list(dict.fromkeys(key[:-1] for key in found))
     metrics = [metric for metric in metrics if any(row["metric"] == metric for row in rows)]
     if not metrics:
         return "None of the metrics of this table; try --full."
-    out = ["| model | seed | " + " | ".join(metrics) + " |", "|---|---|" + "---|" * len(metrics)]
-    out += [
-        f"| {tag} | {seed} | " + " | ".join(cell(found.get((tag, seed, metric))) for metric in metrics) + " |"
-        for tag, seed in lines
-    ]
+    head = [*("model" if name == "tag" else name for name in names), *metrics]
+    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for line in lines:
+        cells = [*map(str, line), *(cell(found.get((*line, metric))) for metric in metrics)]
+        out.append("| " + " | ".join(cells) + " |")
     counts = {metric: sorted({row["n"] for row in rows if row["metric"] == metric}) for metric in metrics}
     out += ["", "n: " + ", ".join(f"{metric} {'/'.join(map(str, n))}" for metric, n in counts.items())]
     return "\n".join(out)
@@ -148,7 +156,7 @@ def main() -> int:
     parser.add_argument("--provenance", action="store_true", help="protocol, environment and times of folders too")
     args = parser.parse_args()
     try:
-        rows = merge([row for path in args.paths for row in read(path)])
+        rows = read_all(args.paths)
         origins = [provenance(path) for path in args.paths if path.is_dir()] if args.provenance else []
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One program per recipe stage; each is a thin `main(argv)`."""
+"""One program per recipe stage; each is a thin `main()`."""
 
 import logging
 import sys

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tqdm import tqdm
 
 from spclap.bin import run_main
@@ -91,7 +91,7 @@ def measure_statistics(corpus: Corpus, conf: FeatsConf) -> None:
         tables[f"{name}.mean"] = frames.mean(dim=1).contiguous()
         tables[f"{name}.std"] = frames.std(dim=1).contiguous()
     with atomic_path(corpus.dump / "statistics.safetensors") as temporary:
-        save_file(tables, temporary)
+        temporary.write_bytes(save(tables))
 
 
 @torch.no_grad()
@@ -118,12 +118,16 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     args = parser.parse_args()
     conf, corpus = load_config(FeatsConf, *args.conf), Corpus(args.data, args.dump)
-    require_complete(args.data / "scenes", "stage 1 (simulate)")
-    if conf.content_encoder not in CONTENT_ENCODERS:
-        raise DataError(f"content_encoder `{conf.content_encoder}` is not one of {', '.join(CONTENT_ENCODERS)}")
+    for folder in ("scenes", *(f"rirs/{split}" for split in SPLITS)):
+        require_complete(args.data / folder, "stage 1 (simulate)")
+    pretrained = [name for name, encoder in CONTENT_ENCODERS.items() if encoder.pretrained]
+    if conf.content_encoder not in pretrained:
+        raise DataError(f"content_encoder `{conf.content_encoder}` is not one with weights: {', '.join(pretrained)}")
     lists = [args.data / split / name for split in SPLITS for name in ("wav.scp", "text", "utt2label")]
+    sounds = (Path(clip.path) for split in SPLITS for clip in load_datadir(args.data / split))
     inputs = [
         *lists,
+        *(path for path in sounds if path.is_file()),
         *sorted((args.data / "scenes").glob("*.jsonl")),
         *sorted((args.data / "rirs").glob("*/done.json")),
     ]

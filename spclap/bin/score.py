@@ -15,6 +15,7 @@ from tqdm import tqdm
 from spclap.bin import run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text
+from spclap.data.stamp import digest, require_complete
 from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
@@ -66,27 +67,18 @@ class Scorer:
     def _vectors(self, size: int) -> tuple[np.ndarray, list]:
         """What the model makes of each scene: audio vectors, or azimuth vectors of SELD."""
         from spclap.engine.iterators import FixedScenes
+        from spclap.engine.task import frozen_content
 
-        content = self._dumped_content(size)
+        fixed = FixedScenes(self.corpus, "test", [size], 32, frozen_content(self.args))
         rows, scenes = [], []
-        for _, batch in tqdm(FixedScenes(self.corpus, "test", [size], 32), desc=f"{self.folder.name} {size}src"):
+        for _, batch in tqdm(fixed, desc=f"{self.folder.name} {size}src"):
             stereo = self.model.stereo(batch)
             if hasattr(self.model, "seld"):
                 rows.append(self.model.seld(stereo)[1])
             else:
-                known = None if content is None else content[len(scenes) : len(scenes) + len(stereo)]
-                rows.append(self.model.clap.embed_audio(stereo, known))
+                rows.append(self.model.clap.embed_audio(stereo, batch.get("content")))
             scenes += batch["scenes"]
         return torch.cat(rows).numpy(), scenes
-
-    def _dumped_content(self, size: int) -> torch.Tensor | None:
-        """Stage 2's features, when this model uses that very encoder, frozen."""
-        path = self.corpus.content_path("test", size)
-        encoder = getattr(self.args, "content_encoder", None)
-        dumped = json.loads((self.corpus.dump / "done.json").read_text())["conf"]["content_encoder"]
-        if encoder != dumped or not self.model.clap.content_encoder.frozen:
-            return None
-        return torch.from_numpy(np.load(path))
 
     def _score_clap(self, size: int, scenes: list, audio: np.ndarray) -> None:
         embeddings = Embeddings(self.model.clap)
@@ -141,12 +133,15 @@ def main() -> None:
     from spclap.engine.task import history, trained_folders
 
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
+    require_complete(args.dump, "stage 2 (extract)")
     folders = trained_folders(args.exp)
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common = {"corpus": args.corpus, "seed": args.seed}
     values, rows = {}, []
     for folder in folders:
+        if json.loads((folder / "done.json").read_text())["dump"] != digest(args.dump / "done.json"):
+            logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
         values[folder.name] = figures(Scorer(folder, corpus).run())
         save_values(folder, values[folder.name])
         results = model_rows(folder.name, values[folder.name], common, conf)

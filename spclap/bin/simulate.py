@@ -9,7 +9,7 @@ import yaml
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.datadir import atomic_write_text, check_splits, load_datadir
 from spclap.data.stamp import Stamp, digest
 from spclap.scene.conf import SimuConf
 from spclap.scene.rooms import RirBank, write_bank
@@ -59,8 +59,7 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="processes")
     args = parser.parse_args()
     conf = load_config(SimuConf, *args.conf)
-    for split in SPLITS:
-        load_datadir(args.data / split)
+    check_splits({split: load_datadir(args.data / split) for split in SPLITS})
     atomic_write_text(args.data / "simu.yaml", yaml.safe_dump(asdict(conf), sort_keys=False))
     write_rooms(args.data, conf, args.nj)
     write_fixed_scenes(args.data, conf)

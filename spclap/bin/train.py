@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -11,16 +12,54 @@ from spclap.bin import run_main
 from spclap.data.config import load_yaml
 from spclap.data.datadir import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_complete
+from spclap.engine import MODEL
 from spclap.errors import DataError
 
 
-def training_command(args: argparse.Namespace, task: str, config: Path) -> list[str]:
-    """Arguments for ESPnet2's task."""
-    command = ["--config", str(config), "--output_dir", str(args.exp), "--data", str(args.data)]
+def training_command(args: argparse.Namespace, task: str, config: dict, folder: Path) -> list[str]:
+    """Arguments with which ESPnet2's task trains into `folder`, where the merged config is written."""
+    merged = folder / "train.yaml"
+    atomic_write_text(merged, yaml.safe_dump(config, sort_keys=False))
+    command = ["--config", str(merged), "--output_dir", str(folder), "--data", str(args.data)]
     command += ["--dump", str(args.dump), "--seed", str(args.seed), "--ngpu", str(args.ngpu), "--resume", "true"]
+    if args.ngpu > 1:
+        command += ["--multiprocessing_distributed", "true"]
     if args.init and task == "clap":
-        command += ["--init_param", f"{args.init}/valid.score.ave.pth:seld.spatial_encoder:clap.spatial_encoder"]
+        command += ["--init_param", f"{args.init / MODEL}:seld.spatial_encoder:clap.spatial_encoder"]
     return command + args.options
+
+
+def check_init(config: dict, init: Path | None) -> None:
+    """DataError unless the spatial encoder of `config` can start from the SELD model in `init`."""
+    if init is None:
+        if "spatial_encoder" in config.get("frozen", ()):
+            raise DataError("a frozen spatial_encoder needs --init, a SELD model that it learned from")
+        return
+    wanted, found = config.get("spatial_encoder_conf"), load_yaml(init / "train.yaml").get("spatial_encoder_conf")
+    if wanted != found:
+        raise DataError(
+            f"spatial_encoder_conf is {wanted}, that of {init} is {found}; make them equal (lay the change over both "
+            f"train_seld.yaml and the config of this model) and rerun stage 3"
+        )
+
+
+def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) -> None:
+    """Train, or build the model only with --dry_run. A config that cannot be read leaves `args.exp` as it was."""
+    from spclap.engine.task import TASKS, refuse_unread  # seconds of imports that a complete stage need not wait for
+
+    warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
+    with tempfile.TemporaryDirectory() as scratch:
+        command = training_command(args, task, config, Path(scratch))
+        parser = TASKS[task].get_parser()
+        dry = parser.parse_args(command).dry_run
+        refuse_unread(parser, [*config, *(option.split("=")[0].lstrip("-") for option in args.options)])
+        if dry:
+            TASKS[task].main(cmd=command)
+            return
+    check_init(config, args.init)
+    stamp.begin(keep_old=True)
+    TASKS[task].main(cmd=training_command(args, task, config, args.exp))
+    stamp.write()
 
 
 def main() -> None:
@@ -52,15 +91,7 @@ def main() -> None:
     if stamp.fresh():
         logging.info("%s: up to date", args.exp)
         return
-    stamp.begin(keep_old=True)
-    merged = args.exp / "train.yaml"
-    atomic_write_text(merged, yaml.safe_dump(config, sort_keys=False))
-    warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
-    from spclap.engine.task import TASKS  # seconds of imports that a complete stage need not wait for
-
-    TASKS[task].main(cmd=training_command(args, task, merged))
-    if "--dry_run" not in args.options:
-        stamp.write()
+    run_task(args, task, config, stamp)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ __all__ = [
     "read_table",
     "scp_path",
     "write_datadir",
+    "write_splits",
     "write_table",
 ]
 
@@ -197,18 +198,27 @@ def scp_path(path: Path, root: Path | None = None) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def check_splits(dirs: dict[str, Path]) -> None:
+def check_splits(splits: dict[str, list[Clip]]) -> None:
     """DataError when two splits share a clip or an original recording; lists some of the shared ids."""
     seen: dict[str, dict[str, str]] = {"clip": {}, "original recording": {}}
     shared: dict[tuple[str, str, str], set[str]] = {}
-    for split, folder in dirs.items():
-        for clip in load_datadir(folder):
+    for split, clips in splits.items():
+        for clip in clips:
             for what, key in (("clip", clip.id), ("original recording", clip.source)):
                 first = seen[what].setdefault(key, split)
                 if first != split:
                     shared.setdefault((what, first, split), set()).add(key)
     for (what, first, split), keys in shared.items():
         raise DataError(
-            f"{dirs[first]} and {dirs[split]} share {len(keys)} {what}(s): {_listed(keys)}; "
+            f"{first} and {split} share {len(keys)} {what}(s): {_listed(keys)}; "
             f"keep each in one split only (rerun stage 0)"
         )
+
+
+def write_splits(folder: Path, splits: dict[str, list[Clip]]) -> None:
+    """Write all split directories of a corpus; nothing is written when one is empty or two share a recording."""
+    for split, clips in splits.items():
+        _tables(Path(folder) / split, clips)
+    check_splits(splits)
+    for split, clips in splits.items():
+        write_datadir(Path(folder) / split, clips)

@@ -23,8 +23,8 @@ Batch = tuple[list[str], dict]
 def collate(scenes: Sequence[Scene], permuted: bool, pack: ClipPack, bank: RirBank, samples: int) -> Batch:
     """Scene ids and a batch of N items: one per scene, or one per permutation of each scene.
 
-    Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meaning (N,),
-    equal for items that say the same; labels and azimuths, lists of N tuples, one entry per source.
+    Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meanings (N, 2),
+    items that are equal in a column say the same; labels and azimuths, lists of N tuples, one entry per source.
     """
     items = [(scene, scene.permutations() if permuted else [tuple(range(scene.size))]) for scene in scenes]
     dry, rirs, pairs = dry_parts(items, pack, bank, samples)
@@ -34,7 +34,7 @@ def collate(scenes: Sequence[Scene], permuted: bool, pack: ClipPack, bank: RirBa
         "rirs": rirs,
         "pairs": pairs,
         "captions": [scene_caption(scene, permutation) for scene, permutation in flat],
-        "meaning": torch.tensor([zlib.crc32(repr(s.meaning(p)).encode()) for s, p in flat]),
+        "meanings": torch.tensor([[zlib.crc32(repr(said).encode()) for said in s.meanings(p)] for s, p in flat]),
         "labels": [tuple(scene.sources[clip].labels[-1] for clip in p) for scene, p in flat],
         "azimuths": [tuple(source.azimuth for source in scene.sources) for scene, _ in flat],
     }
@@ -68,19 +68,27 @@ class FreshScenes(Dataset):
 
 
 class FixedScenes(Dataset):
-    """The fixed scenes of a split in order, `size` a batch, without permutations."""
+    """The fixed scenes of a split in order, `size` a batch, without permutations.
 
-    def __init__(self, corpus: Corpus, split: str, n_sources: Sequence[int], size: int):
+    Batches carry `content` (N, dim) too, when stage 2 dumped the features of `frozen`, a content encoder's name.
+    """
+
+    def __init__(self, corpus: Corpus, split: str, n_sources: Sequence[int], size: int, frozen: str | None = None):
         self.pack, self.bank, self.samples = corpus.pack(split), corpus.bank(split), corpus.samples
-        scenes = [corpus.fixed(split, n) for n in n_sources]
-        self.batches = [part[i : i + size] for part in scenes for i in range(0, len(part), size)]
+        self.batches: list[tuple[list[Scene], dict]] = []
+        for n in n_sources:
+            scenes, content = corpus.fixed(split, n), corpus.content(split, n, frozen)
+            for part in (slice(first, first + size) for first in range(0, len(scenes), size)):
+                known = {} if content is None else {"content": torch.from_numpy(content[part])}
+                self.batches.append((scenes[part], known))
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, index: int) -> Batch:
-        ids, batch = collate(self.batches[index], False, self.pack, self.bank, self.samples)
-        return ids, {**batch, "scenes": self.batches[index]}
+        scenes, known = self.batches[index]
+        ids, batch = collate(scenes, False, self.pack, self.bank, self.samples)
+        return ids, {**batch, **known, "scenes": scenes}
 
 
 class SceneIterFactory(AbsIterFactory):

@@ -15,9 +15,9 @@ from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.spatialize import spatialize
 
 
-def fast_bfloat16() -> bool:
-    """Whether this machine multiplies bfloat16 faster than float32: a GPU since Ampere, or a CPU with AMX."""
-    if torch.cuda.is_available():
+def fast_bfloat16(gpu: bool) -> bool:
+    """Whether bfloat16 multiplies faster than float32 here: on a GPU since Ampere, or a CPU with AMX."""
+    if gpu:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     cpu = Path("/proc/cpuinfo")
     return cpu.is_file() and "amx_bf16" in cpu.read_text()
@@ -61,7 +61,7 @@ class ClapTraining(SceneModel):
             audio, text = self.clap.embed_audio(stereo), self.clap.embed_text(ids)
         audio, text = gather(audio.float()), gather(text.float())
         scale = self.clap.scale()
-        loss = symmetric_info_nce(audio, text, scale, gather(batch["meaning"]))
+        loss = symmetric_info_nce(audio, text, scale, gather(batch["meanings"]))
         stats = {"loss": loss.detach(), "scale": scale.detach()}
         return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
 
@@ -72,7 +72,7 @@ class ClapTraining(SceneModel):
         for _, batch in batches:
             batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
             scenes = batch["scenes"]
-            audio = self.clap.embed_audio(self.stereo(batch)).cpu().numpy()
+            audio = self.clap.embed_audio(self.stereo(batch), batch.get("content")).cpu().numpy()
             groups.setdefault(scenes[0].size, Embeddings(self.clap)).add(scenes, audio)
         stats = {}
         for size, embeddings in groups.items():
@@ -91,19 +91,29 @@ class SeldTraining(SceneModel):
         super().__init__(bfloat16)
         self.seld, self.class_of = seld, class_of
 
-    def losses(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
-        """Event and direction losses of a batch; labels without a class are left out."""
-        stereo = self.stereo(batch)
-        with self.autocast(batch):
-            activity, vectors = self.seld(stereo)
-        activity, vectors = activity.float(), vectors.float()
-        active, azimuth = torch.zeros_like(activity), torch.full_like(activity, float("nan"))
+    def targets(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
+        """Activity (N, C) and azimuth (N, C) for `seld_loss`; labels without a class are left out.
+
+        With one source every class points at it: whatever it is taken for, that is where it is.
+        """
+        active = torch.zeros(len(batch["labels"]), self.seld.classes)
+        azimuth = torch.full_like(active, float("nan"))
         for row, (labels, azimuths) in enumerate(zip(batch["labels"], batch["azimuths"], strict=True)):
+            if len(azimuths) == 1:
+                azimuth[row] = azimuths[0]
             for label, angle in zip(labels, azimuths, strict=True):
                 if (index := self.class_of.get(label)) is not None:
                     azimuth[row, index] = float("nan") if active[row, index] else angle
                     active[row, index] = 1
-        return seld_loss(activity, vectors, active, azimuth)
+        return active, azimuth
+
+    def losses(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
+        """Event and direction losses of a batch."""
+        stereo = self.stereo(batch)
+        with self.autocast(batch):
+            activity, vectors = self.seld(stereo)
+        active, azimuth = (target.to(stereo.device) for target in self.targets(batch))
+        return seld_loss(activity.float(), vectors.float(), active, azimuth)
 
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         event, direction = self.losses(batch)
@@ -112,10 +122,10 @@ class SeldTraining(SceneModel):
         return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Mean losses; `score` is minus their sum."""
+        """Mean losses over scenes; `score` is minus their sum."""
         device, losses = next(self.parameters()).device, []
         for _, batch in batches:
             batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
-            losses.append(torch.stack(self.losses(batch)))
-        event, direction = torch.stack(losses).mean(dim=0).tolist()
+            losses.append(torch.stack(self.losses(batch)).expand(len(batch["scenes"]), 2))
+        event, direction = torch.cat(losses).mean(dim=0).tolist()
         return {"event": event, "direction": direction, "loss": event + direction, "score": -event - direction}

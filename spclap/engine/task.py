@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from safetensors.torch import load_file
 
+from spclap.engine import MODEL
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
 from spclap.engine.models import ClapTraining, SceneModel, SeldTraining, fast_bfloat16
 from spclap.engine.trainer import SceneTrainer, read_checkpoint
@@ -35,7 +37,7 @@ def load_statistics(maps: StereoMaps, dump: Path) -> None:
 def use_bfloat16(args: argparse.Namespace) -> bool:
     """What --bfloat16 means on this machine."""
     wanted = str(args.bfloat16).lower()  # YAML makes true a bool
-    return fast_bfloat16() if wanted == "auto" else wanted == "true"
+    return fast_bfloat16(args.ngpu > 0) if wanted == "auto" else wanted == "true"
 
 
 class SceneTask(AbsTask):
@@ -55,7 +57,7 @@ class SceneTask(AbsTask):
         group.add_argument(
             "--bfloat16", type=str, default="auto", choices=("auto", "true", "false"), help="encoders in training"
         )
-        group.add_argument("--text_lr_scale", type=float, default=1.0, help="factor on lr for the text encoder")
+        group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
         parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
 
     @classmethod
@@ -83,7 +85,7 @@ class SceneTask(AbsTask):
         corpus = Corpus(args.data, args.dump)
         batch = {int(n): count for n, count in args.batch.items() if count}
         if mode == "valid":
-            return SceneIterFactory(FixedScenes(corpus, "valid", sorted(batch), 32))
+            return SceneIterFactory(FixedScenes(corpus, "valid", sorted(batch), 32, frozen_content(args)))
         rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
         permuted = getattr(args, "permutations", False)
         steps = args.num_iters_per_epoch
@@ -91,17 +93,37 @@ class SceneTask(AbsTask):
 
     @classmethod
     def build_optimizers(cls, args, model):
-        text = [p for n, p in model.named_parameters() if p.requires_grad and "text_encoder." in n]
-        rest = [p for n, p in model.named_parameters() if p.requires_grad and "text_encoder." not in n]
-        lr = args.optim_conf["lr"]
-        groups = [{"params": rest, "lr": lr}]
-        if text:
-            groups.append({"params": text, "lr": lr * args.text_lr_scale})
+        if "lr" not in args.optim_conf:
+            raise DataError(f"optim_conf has no lr; a layer that changes `optim` to {args.optim} must give it")
+        lr, parts = args.optim_conf["lr"], {"": [], **{name: [] for name in args.lr_scale}}
+        for path, parameter in model.named_parameters():
+            name = next((name for name in args.lr_scale if name in path.split(".")), "")
+            if parameter.requires_grad:
+                parts[name].append(parameter)
+        if unused := [name for name in args.lr_scale if not parts[name]]:
+            raise DataError(f"lr_scale: the model has no part `{unused[0]}` that is trained")
+        groups = [{"params": parameters, "lr": lr * args.lr_scale.get(name, 1)} for name, parameters in parts.items()]
         if args.scheduler == "onecyclelr":
             steps = args.max_epoch * args.num_iters_per_epoch // args.accum_grad
             limits = {"max_lr": [group["lr"] for group in groups], "total_steps": steps}
             args.scheduler_conf = {**args.scheduler_conf, **limits}
         return [optim_classes[args.optim](groups, **args.optim_conf)]
+
+
+DATA_LOADING = ("BatchSampler related", "Sequence iterator related", "Chunk iterator related", "Dataset related")
+
+
+def refuse_unread(parser: argparse.ArgumentParser, keys: Iterable[str]) -> None:
+    """DataError for an option of ESPnet's data loading, which scenes drawn on the fly have no use for."""
+    groups = [group for group in parser._action_groups if group.title in DATA_LOADING]
+    unread = {action.dest for group in groups for action in group._group_actions} - {"num_iters_per_epoch"}
+    if found := sorted(unread.intersection(keys)):
+        raise DataError(f"nobody reads the key `{found[0]}`; `batch` and `num_iters_per_epoch` say what is drawn")
+
+
+def frozen_content(args: argparse.Namespace) -> str | None:
+    """Name of a training's content encoder if it is frozen, so that features of stage 2 can stand for it."""
+    return args.content_encoder if "content_encoder" in getattr(args, "frozen", ()) else None
 
 
 class ClapTask(SceneTask):
@@ -117,6 +139,7 @@ class ClapTask(SceneTask):
         group.add_argument("--text_encoder", type=str, default="hf")
         group.add_argument("--text_encoder_conf", action=NestedDictAction, default={})
         group.add_argument("--dim", type=int, default=512)
+        group.add_argument("--frozen", nargs="*", default=[], help="parts of the model that do not learn")
 
     @classmethod
     def build_model(cls, args) -> ClapTraining:
@@ -134,6 +157,7 @@ def clap_conf(args: argparse.Namespace) -> dict:
         "text_encoder",
         "text_encoder_conf",
         "dim",
+        "frozen",
     )
     conf = {name: getattr(args, name) for name in names}
     if args.text_encoder == "transformer":
@@ -174,8 +198,6 @@ def seld_classes(labels: list[str], groups: dict[str, list[str]]) -> dict[str, i
 
 
 TASKS = {"seld": SeldTask, "clap": ClapTask}
-
-MODEL = "valid.score.ave.pth"  # average of the best epochs: what is scored, and what later trainings start from
 
 
 def trained_folders(exp: Path) -> list[Path]:

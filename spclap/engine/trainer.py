@@ -17,14 +17,17 @@ from spclap.data.datadir import atomic_path
 
 @contextmanager
 def atomic_saves() -> Iterator[None]:
-    """Inside, `torch.save` to a path writes a temporary file and renames it; ESPnet saves in place."""
+    """Inside, `torch.save` to a path writes a temporary file and renames it; ESPnet saves in place.
+
+    An open file, since on a full disk torch raises OSError for that and RuntimeError for a path.
+    """
     plain = torch.save
 
     def save(obj, f, *args, **kwargs):
         if not isinstance(f, str | os.PathLike):
             return plain(obj, f, *args, **kwargs)
-        with atomic_path(Path(f)) as temporary:
-            plain(obj, temporary, *args, **kwargs)
+        with atomic_path(Path(f)) as temporary, temporary.open("wb") as file:
+            plain(obj, file, *args, **kwargs)
 
     torch.save = save
     try:

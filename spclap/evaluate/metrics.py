@@ -42,7 +42,7 @@ def paired_difference(
 ) -> tuple[float, float, float]:
     """Mean of first - second over the same items, with interval: (difference, low, high).
 
-    ValueError when the arrays differ in shape. To pool seeds, concatenate their items in both arrays.
+    ValueError when the arrays differ in shape.
     """
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if first.shape != second.shape:

@@ -46,14 +46,14 @@ def true_caption(scene: Scene) -> str:
 
 
 def gallery(scenes: list[Scene]) -> list[int]:
-    """Indices of scenes, each the first of its meaning and of its caption.
+    """Indices of scenes, each the first of its meaning, by labels and by captions.
 
     Two scenes that say the same would make rank 1 a matter of luck.
     """
     seen: set = set()
     kept = []
     for index, scene in enumerate(scenes):
-        keys = {scene.meaning(tuple(range(scene.size))), true_caption(scene)}
+        keys = set(scene.meanings(range(scene.size)))
         if not keys & seen:
             kept.append(index)
         seen |= keys

@@ -1,6 +1,6 @@
 """Content encoders: what sounds, whatever the place. All see the mean of both channels.
 
-Common interface: `forward(mono (N, T)) -> (N, dim)`, `dim`, `frozen`.
+Common interface: `forward(mono (N, T)) -> (N, dim)`, `dim`, `pretrained` (whether it hears without training).
 """
 
 import tempfile
@@ -57,10 +57,10 @@ class YamNet(nn.Module):
     """
 
     dim = 1024
+    pretrained = True
 
-    def __init__(self, frozen: bool = True, pretrained: bool = True):
+    def __init__(self):
         super().__init__()
-        self.frozen = frozen
         self.mel = torchaudio.transforms.MelSpectrogram(
             SAMPLE_RATE, n_fft=512, win_length=400, hop_length=160, f_min=125.0, f_max=7500.0, n_mels=64, power=1.0,
             center=False, mel_scale="htk", norm=None,
@@ -69,13 +69,11 @@ class YamNet(nn.Module):
         for inputs, outputs, stride in _BLOCKS:
             layers += [_Conv(inputs, inputs, 3, stride, groups=inputs), _Conv(inputs, outputs, 1)]
         self.layers = nn.Sequential(*layers)
-        if pretrained:
-            weights = iter(_yamnet_weights())
-            with torch.no_grad():
-                for layer in layers:
-                    layer.weight.copy_(next(weights))
-                    layer.bias.copy_(next(weights))
-        self.requires_grad_(not frozen)
+        weights = iter(_yamnet_weights())
+        with torch.no_grad():
+            for layer in layers:
+                layer.weight.copy_(next(weights))
+                layer.bias.copy_(next(weights))
 
     def log_mel(self, mono: torch.Tensor) -> torch.Tensor:
         """(N, T) at 16 kHz -> (N, frames, 64)."""
@@ -87,16 +85,17 @@ class YamNet(nn.Module):
 
     def forward(self, mono: torch.Tensor) -> torch.Tensor:
         """(N, T) at 16 kHz -> (N, 1024)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return self.embed(self.log_mel(mono))
+        return self.embed(self.log_mel(mono))
 
 
 class SmallCnn(nn.Module):
     """A small CNN on log mel spectra, trained from scratch."""
 
+    pretrained = False
+
     def __init__(self, channels: int = 32, dim: int = 256, mels: int = 64):
         super().__init__()
-        self.frozen, self.dim = False, dim
+        self.dim = dim
         self.mel = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, n_fft=512, hop_length=160, n_mels=mels)
         layers: list[nn.Module] = [nn.BatchNorm2d(1)]
         sizes = [1, channels, 2 * channels, 4 * channels, dim]

@@ -14,15 +14,16 @@ def gather(x: torch.Tensor) -> torch.Tensor:
 
 
 def symmetric_info_nce(
-    audio: torch.Tensor, text: torch.Tensor, scale: torch.Tensor, meaning: torch.Tensor
+    audio: torch.Tensor, text: torch.Tensor, scale: torch.Tensor, meanings: torch.Tensor
 ) -> torch.Tensor:
     """Mean of the audio-to-text and text-to-audio cross-entropies.
 
-    Args: audio, text (N, D) of unit length, row n belongs to row n; scale () on the cosines; meaning (N,)
-    integer: rows that say the same (same sounds at the same places) are not counted as negatives.
+    Args: audio, text (N, D) of unit length, row n belongs to row n; scale () on the cosines; meanings (N, K)
+    integer: rows that are equal in a column (same sounds or same words at the same places) are not counted as
+    negatives of each other.
     """
     logits = scale * audio @ text.T
-    same = meaning[:, None] == meaning[None, :]
+    same = (meanings[:, None] == meanings[None, :]).any(dim=-1)
     same.fill_diagonal_(False)
     logits = logits.masked_fill(same, float("-inf"))
     target = torch.arange(len(logits), device=logits.device)

@@ -1,8 +1,8 @@
 """Sound event localization and detection (SELD), the pre-training of the spatial encoder.
 
-Loss of the paper's follow-up: binary cross-entropy on events (positive weight 5) plus 10 x (1 - cosine)
-on the azimuth vectors of the active classes. The head reads the pooled vector that Spatial-CLAP uses,
-so that this vector learns which class is where.
+Loss of the paper's follow-up: binary cross-entropy on events (positive weight 5) plus 10 x (1 - cosine) on the
+azimuth vectors of the active classes; ours adds those of all classes where one source sounds alone. The head reads the
+pooled vector that Spatial-CLAP uses, so that this vector learns which class is where.
 """
 
 import torch
@@ -37,7 +37,7 @@ def seld_loss(
     """Event and direction losses.
 
     Args: activity (N, C) logits; vectors (N, C, 2); active (N, C) 0 or 1; azimuth (N, C) degrees, NaN where a
-    class has no single place. Returns: (), ().
+    class need not point anywhere. Returns: (), ().
     """
     weight = torch.tensor(POSITIVE_WEIGHT, device=activity.device)
     event = F.binary_cross_entropy_with_logits(activity, active, pos_weight=weight)

@@ -1,6 +1,7 @@
 """Spatial-CLAP: monaural content encoder and content-aware spatial encoder beside a text encoder."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -31,7 +32,9 @@ def projection(inputs: int, outputs: int) -> nn.Sequential:
 class SpatialClap(nn.Module):
     """Audio and text vectors of unit length in one space.
 
-    Args: kinds and options of the parts, as in conf/train_scl.yaml; `dim` of the space (paper: 512).
+    Args: kinds and options of the parts, as in conf/train_scl.yaml; `dim` of the space (paper: 512); `frozen`,
+    names of parts that training leaves as they are, batch normalisation included. DataError for values that do not
+    fit.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class SpatialClap(nn.Module):
         text_encoder: str = "hf",
         text_encoder_conf: dict | None = None,
         dim: int = 512,
+        frozen: Sequence[str] = (),
     ):
         super().__init__()
         self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf or {})
@@ -52,6 +56,17 @@ class SpatialClap(nn.Module):
         self.audio_projection = projection(self.content_encoder.dim + self.spatial_encoder.dim, dim)
         self.text_projection = projection(self.text_encoder.dim, dim)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.frozen = tuple(frozen)
+        for name in self.frozen:
+            if name not in dict(self.named_children()):
+                raise DataError(f"frozen: the model has no part `{name}`")
+            getattr(self, name).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "SpatialClap":
+        super().train(mode)
+        for name in self.frozen:
+            getattr(self, name).eval()
+        return self
 
     def content(self, stereo: torch.Tensor) -> torch.Tensor:
         """(N, 2, T) -> (N, content dim): the content encoder on the mean of both channels."""

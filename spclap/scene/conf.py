@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from spclap.errors import DataError
 from spclap.scene.rooms import RoomConf
 
 
@@ -26,4 +25,7 @@ class SimuConf:
 
     def __post_init__(self):
         if not self.scenes.seconds > 0:
-            raise DataError(f"scenes: seconds is {self.scenes.seconds}, must be above 0")
+            raise ValueError(f"scenes: seconds is {self.scenes.seconds}, must be above 0")
+        wanted, rooms = self.scenes.fixed.keys() | {"train"}, self.rooms.count.keys()
+        if absent := sorted(wanted - rooms):
+            raise ValueError(f"rooms: count has no {absent[0]}, which `scenes: fixed` or training needs")

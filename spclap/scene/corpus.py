@@ -1,7 +1,10 @@
 """What programs read: clips, RIRs and scenes of one corpus."""
 
+import json
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from spclap.data.audio import ClipPack
 from spclap.data.config import load_config
@@ -54,3 +57,8 @@ class Corpus:
     def content_path(self, split: str, n_sources: int) -> Path:
         """Frozen content features of a fixed set, written by stage 2."""
         return self.dump / "content" / f"{split}_{n_sources}src.npy"
+
+    def content(self, split: str, n_sources: int, encoder: str | None) -> np.ndarray | None:
+        """(scenes, dim) features of a fixed set; None where stage 2 dumped those of another encoder."""
+        dumped = json.loads((self.dump / "done.json").read_text())["conf"]["content_encoder"]
+        return np.load(self.content_path(split, n_sources)) if encoder == dumped else None

@@ -14,7 +14,6 @@ PHRASES = {
     "front-right": "in the front-right",
     "right": "on the right side",
 }
-MIRRORED = dict(zip(DIRECTIONS, reversed(DIRECTIONS), strict=True))
 
 
 def direction_of(azimuth: float) -> str:

@@ -36,6 +36,17 @@ class RoomConf:
     wall_margin: float  # m, least distance of anything to a wall
     rir_seconds: float  # s, RIRs are cut or padded to this
 
+    def __post_init__(self):
+        for name in ("length", "width", "height", "rt60", "mic_height", "source_height", "distance"):
+            bounds = getattr(self, name)
+            if not (isinstance(bounds, list) and len(bounds) == 2 and 0 < bounds[0] <= bounds[1]):
+                raise ValueError(f"{name} is {bounds}; it must be [low, high], above 0 and in order")
+        for name in ("places_per_direction", "spacing", "wall_margin", "rir_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if few := [split for split, count in self.count.items() if count < 1]:
+            raise ValueError(f"count of {few[0]} is {self.count[few[0]]}; it must be 1 or more")
+
 
 def _pair(center: np.ndarray, yaw: float, spacing: float) -> np.ndarray:
     """(3, 2) microphone positions; channel 0 is left when looking along `yaw` (radians, from +x to +y)."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,12 +48,16 @@ class Scene:
         """
         return list(itertools.permutations(range(self.size)))
 
-    def meaning(self, permutation: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
-        """Sorted (label, direction) pairs: two items of equal meaning are no negatives of each other."""
-        pairs = (
-            (self.sources[clip].labels[0], self.sources[place].direction) for place, clip in enumerate(permutation)
-        )
-        return tuple(sorted(pairs))
+    def meanings(self, permutation: Sequence[int]) -> tuple[tuple, tuple]:
+        """What a permutation says: sorted (label, direction) pairs, and sorted (caption, direction) pairs.
+
+        Two items that share one of them say the same and are no negatives of each other: "a sheep on the left side"
+        fits a ewe and a lamb there.
+        """
+        placed = [(self.sources[clip], self.sources[place].direction) for place, clip in enumerate(permutation)]
+        labels = sorted((source.labels[0], direction) for source, direction in placed)
+        captions = sorted((source.caption, direction) for source, direction in placed)
+        return tuple(labels), tuple(captions)
 
 
 def write_scenes(path: Path, scenes: list[Scene]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spclap.bin import run_main
 from spclap.data.config import load_config, load_yaml
-from spclap.data.datadir import Clip, DataError, check_splits, scp_path, write_datadir
+from spclap.data.datadir import Clip, DataError, scp_path, write_splits
 
 CAPTIONS = Path(__file__).with_name("captions.yaml")
 COLUMNS = ("filename", "fold", "category", "src_file")
@@ -119,9 +119,7 @@ def main() -> None:
     for row in read_meta(args.esc50_dir):
         folds[int(row["fold"])].append(to_clip(row, args.esc50_dir, captions))
     splits = split_clips(folds, conf)
-    for split, clips in splits.items():
-        write_datadir(args.out / split, clips)
-    check_splits({split: args.out / split for split in splits})
+    write_splits(args.out, splits)
     plain = sorted({clip.labels[0] for clips in folds.values() for clip in clips} - set(captions))
     if plain:
         logging.warning("captions.yaml lacks %s: captioned as `the sound of ...`", ", ".join(plain))

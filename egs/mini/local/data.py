@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import Clip, DataError, atomic_write_text, check_splits, scp_path, write_datadir
+from spclap.data.datadir import Clip, DataError, atomic_write_text, scp_path, write_splits
 
 CATALOGUE = Path(__file__).with_name("clips.csv")
 COLUMNS = ("clip", "package", "path", "label", "caption", "general", "kind", "licence", "group")
@@ -171,9 +171,7 @@ def main() -> None:
         )
     clips = [to_clip(row, args.cache) for row in rows]
     splits = split_clips(clips, conf)
-    for split, chosen in splits.items():
-        write_datadir(args.out / split, chosen)
-    check_splits({split: args.out / split for split in splits})
+    write_splits(args.out, splits)
     where = {clip.id: split for split, chosen in splits.items() for clip in chosen}
     atomic_write_text(args.out / "SOURCES.md", sources_text(rows, args.cache, where, problems))
     counts = Counter(clip.labels[0] for clip in clips)

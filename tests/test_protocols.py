@@ -1,0 +1,158 @@
+"""Protocols against brute force: loops over captions that the test writes itself."""
+
+import itertools
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from spclap.evaluate.protocols import Embeddings, assignment, direction, gallery, retrieval
+from spclap.evaluate.seld import seld_outcomes
+from spclap.scene.scene import Scene, Source
+
+WORDS = {
+    "left": "on the left side",
+    "front-left": "in the front-left",
+    "front": "in front",
+    "front-right": "in the front-right",
+    "right": "on the right side",
+}
+AZIMUTHS = dict(zip(WORDS, (-72, -36, 0, 36, 72), strict=True))
+
+
+def vector(caption: str, dim: int = 6) -> np.ndarray:
+    x = np.random.default_rng(zlib.crc32(caption.encode())).standard_normal(dim).astype(np.float32)
+    return x / np.linalg.norm(x)
+
+
+class Hashed:
+    """Stands for a model: the text vector of a caption is a random one that its letters seed."""
+
+    logit_scale = torch.zeros(())
+
+    def __init__(self):
+        self.text_encoder, self.captions = self, []
+
+    def tokenize(self, captions):
+        self.captions += captions
+        return torch.arange(len(self.captions) - len(captions), len(self.captions))
+
+    def embed_text(self, ids):
+        return torch.from_numpy(np.stack([vector(self.captions[i]) for i in ids]))
+
+
+def source(clip: str, where: str, caption: str | None = None, kind: str = "k") -> Source:
+    return Source(clip, caption or f"a {clip}", (clip, kind), 0, where, float(AZIMUTHS[where]), 0.0, 0.0)
+
+
+def say(sources, places) -> str:
+    clauses = [f"{s.caption} {WORDS[place]}" for s, place in zip(sources, places, strict=True)]
+    return clauses[0] if len(clauses) == 1 else ", ".join(clauses[:-1]) + ", and " + clauses[-1]
+
+
+@pytest.fixture(params=[1, 2, 3])
+def embeddings(request) -> Embeddings:
+    """Forty random scenes of one size with audio vectors near their true captions' vectors, added in two parts."""
+    rng, found = np.random.default_rng(request.param), Embeddings(Hashed())
+    for part in range(2):
+        scenes, audio = [], []
+        for index in range(20):
+            clips = rng.choice(list("abcdefgh"), request.param, replace=False)
+            places = rng.choice(list(WORDS), request.param, replace=False)
+            sources = tuple(source(str(clip), str(place)) for clip, place in zip(clips, places, strict=True))
+            scenes.append(Scene(f"{part}-{index}", "room", sources))
+            audio.append(vector(say(sources, places)) + 0.4 * rng.standard_normal(6).astype(np.float32))
+        found.add(scenes, np.stack(audio))
+    return found
+
+
+def truth(scene: Scene) -> str:
+    return say(scene.sources, [s.direction for s in scene.sources])
+
+
+def test_retrieval(embeddings):
+    kept, said = [], set()
+    for index, scene in enumerate(embeddings.scenes):
+        meaning = frozenset((s.clip, s.direction) for s in scene.sources)
+        if meaning not in said:
+            kept.append(index)
+        said.add(meaning)
+    a2t, t2a, similarity = retrieval(embeddings)
+    assert similarity.shape == (len(kept), len(kept)) and gallery(embeddings.scenes) == kept
+    for row, index in enumerate(kept):
+        right = embeddings.audio[index] @ vector(truth(embeddings.scenes[index]))
+        texts = [embeddings.audio[index] @ vector(truth(embeddings.scenes[other])) for other in kept]
+        audios = [embeddings.audio[other] @ vector(truth(embeddings.scenes[index])) for other in kept]
+        assert a2t[row] == sum(score > right + 1e-6 for score in texts)
+        assert t2a[row] == sum(score > right + 1e-6 for score in audios)
+    assert 0 < (a2t == 0).mean() < 1
+
+
+def test_assignment(embeddings):
+    if embeddings.scenes[0].size == 1:
+        pytest.skip("one source has one place")
+    expected = []
+    for scene, audio in zip(embeddings.scenes, embeddings.audio, strict=True):
+        places = [s.direction for s in scene.sources]
+        right = audio @ vector(say(scene.sources, places))
+        others = [audio @ vector(say(scene.sources, p)) for p in itertools.permutations(places) if list(p) != places]
+        expected.append(all(right > other for other in others))
+    np.testing.assert_array_equal(assignment(embeddings), expected)
+    assert 0 < np.mean(expected) < 1
+
+
+def test_direction(embeddings):
+    size = embeddings.scenes[0].size
+    if size > 2:
+        pytest.skip("the paper has 5-way and 25-way")
+    correct, confusion = direction(embeddings)
+    counted = np.zeros((5, 5), dtype=int)
+    for scene, audio, right in zip(embeddings.scenes, embeddings.audio, correct, strict=True):
+        options = list(itertools.product(WORDS, repeat=size))
+        best = max(options, key=lambda option: audio @ vector(say(scene.sources, option)))
+        true = tuple(s.direction for s in scene.sources)
+        assert right == (best == true)
+        for here, there in zip(true, best, strict=True):
+            counted[list(WORDS).index(here), list(WORDS).index(there)] += 1
+    np.testing.assert_array_equal(confusion, counted)
+    assert 0 < correct.mean() < 1
+
+
+def test_gallery_leaves_out_what_was_said_before():
+    scenes = [
+        Scene("0", "r", (source("dog", "left"),)),
+        Scene("1", "r", (source("dog", "left", "a hound"),)),  # another phrase of the same meaning
+        Scene("2", "r", (source("wolf", "left", "a dog"),)),  # another meaning in the words of the first
+        Scene("3", "r", (source("dog", "right"),)),
+        Scene("4", "r", (source("dog", "left"), source("cow", "right"))),
+        Scene("5", "r", (source("cow", "right"), source("dog", "left"))),  # as 4, in other order
+    ]
+    assert gallery(scenes[:4]) == [0, 3]
+    assert gallery(scenes[4:]) == [0]
+
+
+def test_seld_against_brute_force():
+    rng, kinds = np.random.default_rng(4), ["p", "q", "r"]
+    class_of = {"p": 0, "q": 1}
+    scenes, vectors = [], rng.standard_normal((40, 2, 2)).astype(np.float32)
+    for index in range(40):
+        chosen, places = rng.permutation(kinds)[:2], rng.permutation(list(WORDS))[:2]
+        pair = zip(chosen, places, strict=True)
+        scenes.append(Scene(str(index), "r", tuple(source(f"{k}x", str(p), kind=str(k)) for k, p in pair)))
+    right, bound = [], []
+    for scene, rows in zip(scenes, vectors, strict=True):
+        if any(s.labels[-1] == "r" for s in scene.sources):
+            continue
+        rows = [rows[class_of[s.labels[-1]]] for s in scene.sources]
+        angles = [float(np.rad2deg(np.arctan2(row[1], row[0]))) for row in rows]
+        nearest = [min(AZIMUTHS, key=lambda w: abs(AZIMUTHS[w] - min(max(a, -90), 90))) for a in angles]
+        right.append(nearest == [s.direction for s in scene.sources])
+        places = [AZIMUTHS[s.direction] for s in scene.sources]
+        fit = [sum(np.cos(np.deg2rad(a - p)) for a, p in zip(angles, order, strict=True)) for order in
+               (places, places[::-1])]  # fmt: skip
+        bound.append(fit[0] > fit[1])
+    found = seld_outcomes(scenes, vectors, class_of)
+    np.testing.assert_array_equal(found["direction"], right)
+    np.testing.assert_array_equal(found["assignment"], bound)
+    assert 0 < np.mean(bound) < 1 and len(bound) < 40
