@@ -31,7 +31,7 @@ _spclap_find_python() {
     if [ -z "$lacks" ]; then command -v "$name"; return 0; fi
     found="${found:-error: cannot make .venv with $name; on Debian and Ubuntu: apt-get install ${lacks//$'\n'/ }}"
   done
-  echo "${found:-error: no Python 3.10, 3.11 or 3.12 found (espnet needs a sentencepiece that newer ones lack); on Debian 12 and Ubuntu 22.04 or 24.04: apt-get install python3 python3-venv python3-dev; elsewhere make an environment with conda or uv and set SPCLAP_PYTHON}" >&2
+  echo "${found:-error: no Python 3.10, 3.11 or 3.12 found (espnet needs a sentencepiece that newer ones lack); on Debian 12 and Ubuntu 22.04 or 24.04: apt-get install python3 python3-venv python3-dev; elsewhere make an environment with conda or uv (venv --seed) and set SPCLAP_PYTHON}" >&2
   return 1
 }
 

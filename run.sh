@@ -63,15 +63,18 @@ need() {
   [ -e "$1" ] || die "$1 is missing; stage $2 makes it: $0 --corpus $corpus --stage $2"
 }
 
-# Runs one stage's function if it is wanted, with a line before it and its time in a table after it.
+# Runs one stage's function if it is wanted, with a line before it and, if it made something, its time in a table.
 run_stage() {
-  local number=$1 what=$2 start=$SECONDS
+  local number=$1 what=$2 start=$SECONDS began made
   if [ "$stage" -gt "$number" ] || [ "$stop_stage" -lt "$number" ]; then return; fi
   log "Stage $number: $what"
+  began=$(date '+%Y-%m-%d %H:%M:%S.%N')
   "stage$number"
-  mkdir -p "$models"
-  printf '%s\t%s\t%s\n' "$number" "$((SECONDS - start))" "$(date -u '+%Y-%m-%dT%H:%M:%SZ')" >>"$models/stage_times.tsv"
   log "Stage $number: done in $((SECONDS - start)) s"
+  mkdir -p "$models"
+  made=$(find "$datadir" "$dumpdir" "$models" -newermt "$began" \( -name wav.scp -o -name done.json -o -name scores.json \) \
+    2>/dev/null || true) # folders of later stages are not there yet
+  [ -z "$made" ] || printf '%s\t%s\t%s\n' "$number" "$((SECONDS - start))" "$began" >>"$models/stage_times.tsv"
 }
 
 # train TAG CONFIG [ABLATION]: one model, from the SELD model unless it is that.

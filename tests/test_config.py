@@ -55,6 +55,7 @@ def test_another_part_drops_the_options_of_the_first(tmp_path):
         ("- 1", "key: value"),
         ("a: [", "not valid YAML"),
         ("inner: {size: 1e-3}", "1e-3"),
+        ("inner: 3", "inner: expected .*got 3"),
     ],
 )
 def test_bad_configs_name_file_and_key(tmp_path, text, message):

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from spclap.data.config import load_yaml
 from spclap.data.datadir import Clip, write_datadir
+from spclap.data.stamp import scenes_digest
 from spclap.scene.corpus import Corpus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,7 @@ CONF = ROOT / "conf"
 ABLATIONS = sorted((CONF / "ablations").glob("*.yaml"))
 LAYERS = [[CONF / f"train_{name}.yaml"] for name in ("seld", "single", "scl")]
 LAYERS += [[CONF / "train_scl.yaml", ablation] for ablation in ABLATIONS]
+LAYERS += [[CONF / "train_single.yaml", CONF / "ablations" / "cnn_content.yaml"]]
 LAYERS += [[CONF / "train_seld.yaml", CONF / "ablations" / "paper_spatial_encoder.yaml"]]
 LAYERS += [[CONF / path.name, path] for path in sorted(ROOT.glob("egs/*/conf/train_*.yaml"))]
 
@@ -34,7 +36,7 @@ def dump(corpus, tmp_path_factory) -> Path:
         for what in ("mean", "std")
     }
     save_file(tables, folder / "statistics.safetensors")
-    (folder / "done.json").write_text(json.dumps({"complete": True}))
+    (folder / "done.json").write_text(json.dumps({"complete": True, "scenes": scenes_digest(corpus.data)}))
     return folder
 
 
@@ -43,6 +45,8 @@ def data_with_labels(folder: Path, corpus: Corpus, groups: dict[str, list[str]])
     labels = [label for group in groups.values() for label in group]
     write_datadir(folder / "train", [Clip(label, "x.wav", ("a sound",), (label,), label) for label in labels])
     shutil.copy(corpus.data / "simu.yaml", folder)
+    for name in ("rirs", "scenes"):
+        shutil.copytree(corpus.data / name, folder / name)
     return folder
 
 

@@ -152,6 +152,7 @@ def test_splits_share_nothing(tmp_path):
         ([replace(cow, source="r1")], r"train and test share 1 original recording.*: r1; keep each in one split"),
         ([CLIPS[0]], r"share 1 clip.*: b"),
         ([], "no clips for this split"),
+        ([replace(cow, id="a cow")], "white space"),
     ):
         with pytest.raises(DataError, match=message):
             datadir.write_splits(tmp_path, {"train": [replace(cow, id="d"), *CLIPS], "test": test})

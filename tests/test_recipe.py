@@ -41,7 +41,7 @@ def folders(root: Path) -> list:
 
 def times(root: Path) -> dict[Path, int]:
     """Modification times of what stages made; stage 0 may write lists again with the same content."""
-    files = [p for p in root.rglob("*") if p.is_file() and p.name not in ("stage_times.tsv", "simu.yaml")]
+    files = [p for p in root.rglob("*") if p.is_file()]
     return {p: p.stat().st_mtime_ns for p in files if p.parent.name not in ("train", "valid", "test", "audio")}
 
 

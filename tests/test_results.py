@@ -1,6 +1,7 @@
 """Rows of results.json."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,17 @@ def test_rows_and_differences():
     assert difference["tag"] == "scl-single" and difference["value"] == 50
 
 
+def test_models_of_other_numbers_of_scenes_have_no_difference():
+    models = {"scl": {"m": np.ones(4), "k": np.ones(4)}, "single": {"m": np.ones(3), "k": np.zeros(4)}}
+    assert [row["metric"] for row in difference_rows(models, {"corpus": "c", "seed": 0}, CONF)] == ["k"]
+
+
+@pytest.mark.parametrize(("key", "value"), [("bootstrap", 0), ("pairs", ["scl", "single"])])
+def test_bad_score_config_is_refused(key, value):
+    with pytest.raises(ValueError, match=key):
+        replace(CONF, **{key: value})
+
+
 def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
     rng = np.random.default_rng(0)
     stored = {}
@@ -41,8 +53,11 @@ def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
             folder = tmp_path / f"seed{seed}" / tag
             folder.mkdir(parents=True)
             stored[seed, tag] = 100.0 * (rng.random(50) < 0.6)
-            save_values(folder, {"m": stored[seed, tag]})
-    rows = {row["tag"]: row for row in pooled_rows(tmp_path, "c", CONF)}
+            save_values(folder, {"m": stored[seed, tag]}, "these")
+    for name, scenes, count in (("seed3", "others", 40), ("seed0.bak", "these", 50)):  # neither is pooled
+        (tmp_path / name / "scl").mkdir(parents=True)
+        save_values(tmp_path / name / "scl", {"m": np.ones(count)}, scenes)
+    rows = {row["tag"]: row for row in pooled_rows(tmp_path, "c", "these", CONF)}
     assert rows["scl"]["value"] == pytest.approx(np.mean([stored[s, "scl"] for s in (0, 1, 2)]))
     assert rows["scl-single"]["value"] == pytest.approx(rows["scl"]["value"] - rows["single"]["value"])
     assert rows["scl"]["seed"] == "0+1+2" and rows["scl"]["n"] == 50
@@ -50,8 +65,8 @@ def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
 
 def test_one_seed_gives_no_pooled_rows(tmp_path):
     (tmp_path / "seed0" / "scl").mkdir(parents=True)
-    save_values(tmp_path / "seed0" / "scl", {"m": np.ones(3)})
-    assert pooled_rows(tmp_path, "c", CONF) == []
+    save_values(tmp_path / "seed0" / "scl", {"m": np.ones(3)}, "these")
+    assert pooled_rows(tmp_path, "c", "these", CONF) == []
 
 
 def test_results_of_other_corpora_and_seeds_stay(tmp_path):

@@ -103,6 +103,8 @@ def test_splits_share_no_room(corpus):
         ("length", [7.0, 4.0], "in order"),
         ("distance", 1.5, "must be .low, high."),
         ("spacing", 0, "spacing is 0"),
+        ("spacing", 0.9, "outside a room"),
+        ("mic_height", [2.0, 2.7], "outside a room"),
         ("count", {"train": 0}, "count of train is 0"),
     ],
 )

@@ -87,29 +87,28 @@ def merge(rows: list[dict]) -> list[dict]:
     return list(found.values())
 
 
-def provenance(folder: Path) -> str:
-    """How the figures below a folder were made: protocol, environment, and wall time of each stage."""
-    parts = []
-    scores = []
-    for file in score_files(folder):
-        scores.append((file.parent.parent, load(file)))
-        missing = [key for key in ORIGINS if key not in scores[-1][1]]
+def provenance(folders: list[Path]) -> str:
+    """How the figures below folders were made: protocol, environment, and wall time of each stage."""
+    runs: dict[Path, dict] = {}
+    for file in [file for folder in folders for file in score_files(folder)]:
+        score = runs[file.parent.parent] = load(file)
+        missing = [key for key in ORIGINS if key not in score]
         if missing:
             raise ResultsError(f"{file}: lacks the key `{missing[0]}`; run stage 5 (score) again")
-    if scores:
-        protocol = scores[0][1]["protocol"]
-        parts.append("\n".join(["### Protocol", "", *(f"- {name}: {text}" for name, text in protocol.items())]))
-    lines = ["### Runs", "", "| run | git | torch | machine | seconds of stages 0 to 5 |", "|---|---|---|---|---|"]
-    for run, score in {run: score for run, score in scores}.items():
-        longest: dict[str, int] = {}  # a rerun of a complete stage takes no time and says nothing
-        if (run / "stage_times.tsv").is_file():
-            for line in (run / "stage_times.tsv").read_text().splitlines():
-                stage, seconds = line.split("\t")[:2]
-                longest[stage] = max(longest.get(stage, 0), int(seconds))
-        times = ", ".join(str(longest.get(str(stage), "-")) for stage in range(6))
-        name = run.relative_to(folder)
-        lines.append(f"| {name} | {score['git']} | {score['torch']} | {score['machine']} | {times} |")
-    return "\n\n".join([*parts, "\n".join(lines)])
+    protocols = {name: text for score in runs.values() for name, text in score["protocol"].items()}
+    lines = ["### Protocol", "", *(f"- {name}: {text}" for name, text in protocols.items()), "", "### Runs", ""]
+    lines += ["| run | git | torch | machine | seconds of stages 0 to 5 |", "|---|---|---|---|---|"]
+    for run, score in runs.items():
+        lines.append(f"| {run} | {score['git']} | {score['torch']} | {score['machine']} | {stage_times(run)} |")
+    return "\n".join(lines)
+
+
+def stage_times(run: Path) -> str:
+    """Seconds of stages 0 to 5 when they last made something, - for a stage that never did."""
+    log = run / "stage_times.tsv"
+    lines = [line.split("\t") for line in log.read_text().splitlines()] if log.is_file() else []
+    last = {line[0]: line[1] for line in lines}
+    return ", ".join(last.get(str(stage), "-") for stage in range(6))
 
 
 def cell(row: dict | None) -> str:
@@ -157,7 +156,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         rows = read_all(args.paths)
-        origins = [provenance(path) for path in args.paths if path.is_dir()] if args.provenance else []
+        origins = [provenance([path for path in args.paths if path.is_dir()])] if args.provenance else []
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

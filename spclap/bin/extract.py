@@ -15,16 +15,14 @@ from tqdm import tqdm
 from spclap.bin import run_main
 from spclap.data.audio import ClipPack, read_clip, shorten_silence
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_path, load_datadir
-from spclap.data.stamp import Stamp, digest, require_complete
+from spclap.data.datadir import SPLITS, atomic_path, load_datadir
+from spclap.data.stamp import Stamp, digest, require_complete, scenes_digest
 from spclap.errors import DataError
 from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.features import KINDS, StereoMaps, joint_level
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
-
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -125,13 +123,8 @@ def main() -> None:
         raise DataError(f"content_encoder `{conf.content_encoder}` is not one with weights: {', '.join(pretrained)}")
     lists = [args.data / split / name for split in SPLITS for name in ("wav.scp", "text", "utt2label")]
     sounds = (Path(clip.path) for split in SPLITS for clip in load_datadir(args.data / split))
-    inputs = [
-        *lists,
-        *(path for path in sounds if path.is_file()),
-        *sorted((args.data / "scenes").glob("*.jsonl")),
-        *sorted((args.data / "rirs").glob("*/done.json")),
-    ]
-    stamp = Stamp(args.dump, conf=asdict(conf), inputs=digest(*inputs, args.data / "simu.yaml"))
+    clips = digest(*lists, *(path for path in sounds if path.is_file()))
+    stamp = Stamp(args.dump, conf=asdict(conf), clips=clips, scenes=scenes_digest(args.data))
     if stamp.fresh():
         logging.info("%s: up to date", args.dump)
         return

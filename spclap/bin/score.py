@@ -15,7 +15,7 @@ from tqdm import tqdm
 from spclap.bin import run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text
-from spclap.data.stamp import digest, require_complete
+from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
@@ -47,7 +47,7 @@ class Scorer:
         from spclap.engine.task import load_training
 
         self.folder, self.corpus = folder, corpus
-        self.model, self.args = load_training(folder)
+        self.model, self.args = load_training(folder, corpus)
         self.outcomes: dict[str, np.ndarray] = {}
 
     @torch.no_grad()
@@ -133,17 +133,17 @@ def main() -> None:
     from spclap.engine.task import history, trained_folders
 
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
-    require_complete(args.dump, "stage 2 (extract)")
+    require_dump(args.data, args.dump)
     folders = trained_folders(args.exp)
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common = {"corpus": args.corpus, "seed": args.seed}
-    values, rows = {}, []
+    scenes, values, rows = scenes_digest(args.data), {}, []
     for folder in folders:
         if json.loads((folder / "done.json").read_text())["dump"] != digest(args.dump / "done.json"):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
         values[folder.name] = figures(Scorer(folder, corpus).run())
-        save_values(folder, values[folder.name])
+        save_values(folder, values[folder.name], scenes)
         results = model_rows(folder.name, values[folder.name], common, conf)
         scores = {"tag": folder.name, **common, "protocol": PROTOCOL, "results": results, **environment()}
         atomic_write_text(folder / "scores.json", json.dumps(scores, indent=1) + "\n")
@@ -151,7 +151,7 @@ def main() -> None:
         logging.info("%s: scored", folder)
     rows += difference_rows(values, common, conf)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders})
-    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, conf))
+    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes, conf))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ import yaml
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_write_text, check_splits, load_datadir
+from spclap.data.datadir import SPLITS, atomic_write_text, check_splits, load_datadir
 from spclap.data.stamp import Stamp, digest
 from spclap.scene.conf import SimuConf
 from spclap.scene.rooms import RirBank, write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import write_scenes
-
-SPLITS = ("train", "valid", "test")
 
 
 def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
@@ -34,7 +32,7 @@ def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
 
 
 def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
-    """data/<corpus>/scenes/<split>_<n>src.jsonl."""
+    """data/<corpus>/scenes/<split>_<n>src.jsonl, and simu.yaml with what they are made from."""
     folder = data / "scenes"
     lists = [data / split / name for split in SPLITS for name in ("text", "caption2clip", "utt2label")]
     stamp = Stamp(folder, conf=asdict(conf), lists=digest(*lists))
@@ -42,6 +40,7 @@ def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
         logging.info("%s: up to date", folder)
         return
     stamp.begin()
+    atomic_write_text(data / "simu.yaml", yaml.safe_dump(asdict(conf), sort_keys=False))
     folder.mkdir(parents=True, exist_ok=True)
     for split, counts in conf.scenes.fixed.items():
         sampler = SceneSampler(load_datadir(data / split), RirBank(data / "rirs" / split), conf.scenes)
@@ -60,7 +59,6 @@ def main() -> None:
     args = parser.parse_args()
     conf = load_config(SimuConf, *args.conf)
     check_splits({split: load_datadir(args.data / split) for split in SPLITS})
-    atomic_write_text(args.data / "simu.yaml", yaml.safe_dump(asdict(conf), sort_keys=False))
     write_rooms(args.data, conf, args.nj)
     write_fixed_scenes(args.data, conf)
 

@@ -1,6 +1,7 @@
 """Stages 3 and 4: train one model through ESPnet2."""
 
 import argparse
+import json
 import logging
 import tempfile
 import warnings
@@ -11,7 +12,7 @@ import yaml
 from spclap.bin import run_main
 from spclap.data.config import load_yaml
 from spclap.data.datadir import atomic_write_text
-from spclap.data.stamp import Stamp, digest, require_complete
+from spclap.data.stamp import Stamp, digest, require_complete, require_dump
 from spclap.engine import MODEL
 from spclap.errors import DataError
 
@@ -29,36 +30,59 @@ def training_command(args: argparse.Namespace, task: str, config: dict, folder: 
     return command + args.options
 
 
-def check_init(config: dict, init: Path | None) -> None:
-    """DataError unless the spatial encoder of `config` can start from the SELD model in `init`."""
-    if init is None:
-        if "spatial_encoder" in config.get("frozen", ()):
-            raise DataError("a frozen spatial_encoder needs --init, a SELD model that it learned from")
-        return
-    wanted, found = config.get("spatial_encoder_conf"), load_yaml(init / "train.yaml").get("spatial_encoder_conf")
-    if wanted != found:
+def check_init(wanted: dict, init: Path) -> None:
+    """DataError unless a spatial encoder of the options `wanted` can start from the SELD model in `init`."""
+    if (task := json.loads((init / "done.json").read_text())["task"]) != "seld":
+        raise DataError(f"--init {init} is a model of task {task}; give the folder of a SELD model")
+    if wanted != (found := load_yaml(init / "config.yaml")["spatial_encoder_conf"]):
         raise DataError(
             f"spatial_encoder_conf is {wanted}, that of {init} is {found}; make them equal (lay the change over both "
             f"train_seld.yaml and the config of this model) and rerun stage 3"
         )
 
 
-def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) -> None:
-    """Train, or build the model only with --dry_run. A config that cannot be read leaves `args.exp` as it was."""
-    from spclap.engine.task import TASKS, refuse_unread  # seconds of imports that a complete stage need not wait for
+def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
+    """Build the model and its optimizer without training; returns whether --dry_run asked for no more than that.
 
-    warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
+    DataError or argparse's exit for a config that does not work, before the folder of an older model is touched.
+    """
+    from spclap.engine.task import TASKS, check_options
+
     with tempfile.TemporaryDirectory() as scratch:
         command = training_command(args, task, config, Path(scratch))
         parser = TASKS[task].get_parser()
-        dry = parser.parse_args(command).dry_run
-        refuse_unread(parser, [*config, *(option.split("=")[0].lstrip("-") for option in args.options)])
-        if dry:
-            TASKS[task].main(cmd=command)
-            return
-    check_init(config, args.init)
+        parsed = parser.parse_args(command)
+        check_options(parser, parsed, [*config, *(option.split("=")[0].lstrip("-") for option in args.options)])
+        one_process = ["--dry_run", "true", "--ngpu", "0", "--multiprocessing_distributed", "false"]
+        logging.disable(logging.NOTSET if parsed.dry_run else logging.INFO)  # the training says it again
+        try:
+            TASKS[task].main(cmd=[*command, *one_process])
+        except DataError:
+            raise
+        except (AssertionError, KeyError, TypeError, ValueError) as error:
+            names = " + ".join(map(str, args.config))
+            raise DataError(f"{names}: {type(error).__name__}: {error}; nothing was trained") from error
+        finally:
+            logging.disable(logging.NOTSET)
+    if args.init:
+        check_init(parsed.spatial_encoder_conf, args.init)
+    elif "spatial_encoder" in getattr(parsed, "frozen", ()) and not parsed.dry_run:
+        raise DataError("a frozen spatial_encoder needs --init, a SELD model that it learned from")
+    return parsed.dry_run
+
+
+def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) -> None:
+    """Train, or build the model only with --dry_run. A config that does not work leaves `args.exp` as it was."""
+    from spclap.engine.task import TASKS  # seconds of imports that a complete stage need not wait for
+
+    warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
+    if check_training(args, task, config):
+        return
     stamp.begin(keep_old=True)
-    TASKS[task].main(cmd=training_command(args, task, config, args.exp))
+    try:
+        TASKS[task].main(cmd=training_command(args, task, config, args.exp))
+    except OSError as error:
+        raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
     stamp.write()
 
 
@@ -80,7 +104,7 @@ def main() -> None:
         raise DataError(f"{args.config[0]}: task is {task!r}, must be seld or clap")
     if "-" in args.exp.name:
         raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
-    require_complete(args.dump, "stage 2 (extract)")
+    require_dump(args.data, args.dump)
     if args.init:
         require_complete(args.init, "stage 3 (SELD pre-training)")
     init = digest(args.init / "done.json") if args.init else None

@@ -59,6 +59,8 @@ def parse(cls: type[T], values: dict[str, Any], where: str) -> T:
 
     Raises DataError for a key that nobody reads and for a key that is missing, naming `where`.
     """
+    if not isinstance(values, dict):
+        raise DataError(f"{where}: expected `key: value` lines, got {values!r}")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
@@ -77,7 +79,7 @@ def parse(cls: type[T], values: dict[str, Any], where: str) -> T:
     }
     try:
         return cls(**built)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise DataError(f"{where}: {error}") from error
 
 

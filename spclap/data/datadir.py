@@ -14,6 +14,7 @@ from pathlib import Path
 from spclap.errors import DataError
 
 __all__ = [
+    "SPLITS",
     "Clip",
     "DataError",
     "atomic_path",
@@ -27,6 +28,7 @@ __all__ = [
     "write_table",
 ]
 
+SPLITS = ("train", "valid", "test")
 SHOWN = 5  # keys listed in an error before "..."
 
 
@@ -163,8 +165,8 @@ def load_datadir(path: Path) -> list[Clip]:
     return [Clip(k, paths[k], tuple(captions[k]), split_labels[k], sources[k]) for k in paths]
 
 
-def _tables(folder: Path, clips: list[Clip]) -> dict[str, dict[str, str]]:
-    """File name -> table of a split."""
+def _texts(folder: Path, clips: list[Clip]) -> dict[str, str]:
+    """File name -> content of a split; DataError for a split that cannot be written."""
     if not clips:
         raise DataError(f"{folder}: no clips for this split; give the corpus more clips or change its conf/data.yaml")
     names = ("wav.scp", "text", "caption2clip", "utt2label", "clip2source")
@@ -180,15 +182,14 @@ def _tables(folder: Path, clips: list[Clip]) -> dict[str, dict[str, str]]:
         for number, caption in enumerate(clip.captions):
             tables["text"][f"{clip.id}-c{number}"] = caption
             tables["caption2clip"][f"{clip.id}-c{number}"] = clip.id
-    return tables
+    return {name: _table_text(folder / name, table) for name, table in tables.items()}
 
 
 def write_datadir(path: Path, clips: list[Clip]) -> None:
     """Write a split directory: all files are complete before the first one is renamed into place."""
     folder = Path(path)
-    texts = {name: _table_text(folder / name, table) for name, table in _tables(folder, clips).items()}
     with ExitStack() as stack:
-        for name, text in texts.items():
+        for name, text in _texts(folder, clips).items():
             stack.enter_context(atomic_path(folder / name)).write_text(text, encoding="utf-8")
 
 
@@ -216,9 +217,9 @@ def check_splits(splits: dict[str, list[Clip]]) -> None:
 
 
 def write_splits(folder: Path, splits: dict[str, list[Clip]]) -> None:
-    """Write all split directories of a corpus; nothing is written when one is empty or two share a recording."""
+    """Write all split directories of a corpus; nothing is written when one cannot be or two share a recording."""
     for split, clips in splits.items():
-        _tables(Path(folder) / split, clips)
+        _texts(Path(folder) / split, clips)
     check_splits(splits)
     for split, clips in splits.items():
         write_datadir(Path(folder) / split, clips)

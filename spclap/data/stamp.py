@@ -56,6 +56,20 @@ class Stamp:
         atomic_write_text(self.path, json.dumps({"complete": complete, **self.inputs}, indent=1) + "\n")
 
 
+def scenes_digest(data: Path) -> str:
+    """What stage 1 made in data/<corpus>: configuration, rooms and fixed scenes."""
+    folder = Path(data)
+    return digest(folder / "simu.yaml", *sorted(folder.glob("rirs/*/done.json")), folder / "scenes" / "done.json")
+
+
+def require_dump(data: Path, dump: Path) -> None:
+    """DataError unless stage 2 has finished `dump`, from the rooms and scenes that `data` holds now."""
+    require_complete(Path(data) / "scenes", "stage 1 (simulate)")
+    require_complete(dump, "stage 2 (extract)")
+    if json.loads((Path(dump) / "done.json").read_text())["scenes"] != scenes_digest(data):
+        raise DataError(f"{dump}: made before {data} was simulated anew; rerun stages 1 and 2 (simulate, extract)")
+
+
 def require_complete(folder: Path, stage: str) -> None:
     """DataError when an earlier stage has not finished `folder`."""
     path = Path(folder) / "done.json"

@@ -10,7 +10,6 @@ from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader, Dataset
 
 from spclap.data.audio import ClipPack
-from spclap.errors import DataError
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RirBank
@@ -48,9 +47,6 @@ class FreshScenes(Dataset):
     """
 
     def __init__(self, corpus: Corpus, batch: dict[int, int], permuted: bool, steps: int, seed: int, rank=0, world=1):
-        for n_sources, count in batch.items():
-            if count % world:
-                raise DataError(f"batch: {count} scenes of {n_sources} source(s) cannot be shared by {world} ranks")
         self.sampler, self.pack, self.bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
         self.sizes = [n_sources for n_sources, count in sorted(batch.items()) for _ in range(count)]
         self.samples, self.permuted, self.steps, self.seed = corpus.samples, permuted, steps, seed

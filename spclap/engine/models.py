@@ -31,7 +31,7 @@ class SceneModel(AbsESPnetModel):
         self.bfloat16 = bfloat16
 
     def autocast(self, batch: dict) -> torch.autocast:
-        """Context in which training runs the encoders; scoring stays in float32."""
+        """Context in which losses run the encoders; scoring stays in float32."""
         return torch.autocast(batch["dry"].device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def collect_feats(self, **batch) -> dict[str, torch.Tensor]:
@@ -108,12 +108,12 @@ class SeldTraining(SceneModel):
         return active, azimuth
 
     def losses(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
-        """Event and direction losses of a batch."""
+        """Event and direction losses of a batch, over all ranks."""
         stereo = self.stereo(batch)
         with self.autocast(batch):
             activity, vectors = self.seld(stereo)
-        active, azimuth = (target.to(stereo.device) for target in self.targets(batch))
-        return seld_loss(activity.float(), vectors.float(), active, azimuth)
+        targets = (target.to(stereo.device) for target in self.targets(batch))
+        return seld_loss(*(gather(x) for x in (activity.float(), vectors.float(), *targets)))
 
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         event, direction = self.losses(batch)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from spclap.engine.trainer import SceneTrainer, read_checkpoint
 from spclap.errors import DataError
 from spclap.model.features import StereoMaps
 from spclap.model.seld import Seld
-from spclap.model.spatial_clap import SpatialClap, part
+from spclap.model.spatial_clap import SpatialClap, build
 from spclap.scene.corpus import Corpus
 
 
@@ -37,14 +38,14 @@ def load_statistics(maps: StereoMaps, dump: Path) -> None:
 def use_bfloat16(args: argparse.Namespace) -> bool:
     """What --bfloat16 means on this machine."""
     wanted = str(args.bfloat16).lower()  # YAML makes true a bool
+    if wanted not in ("auto", "true", "false"):
+        raise DataError(f"bfloat16 is {args.bfloat16!r}; it must be auto, true or false")
     return fast_bfloat16(args.ngpu > 0) if wanted == "auto" else wanted == "true"
 
 
 class SceneTask(AbsTask):
     """Options and iterators that both tasks share."""
 
-    num_optimizers = 1
-    class_choices_list: list = []
     trainer = SceneTrainer
 
     @classmethod
@@ -59,6 +60,7 @@ class SceneTask(AbsTask):
         )
         group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
         parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
+        parser.set_defaults(best_model_criterion=[CRITERION], use_tensorboard=False)
 
     @classmethod
     def build_collate_fn(cls, args, train):
@@ -83,7 +85,7 @@ class SceneTask(AbsTask):
     @classmethod
     def build_task_iter_factory(cls, args, iter_options, mode):
         corpus = Corpus(args.data, args.dump)
-        batch = {int(n): count for n, count in args.batch.items() if count}
+        batch = scenes_of_batch(args.batch, iter_options.dist_world_size or 1)
         if mode == "valid":
             return SceneIterFactory(FixedScenes(corpus, "valid", sorted(batch), 32, frozen_content(args)))
         rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
@@ -95,14 +97,18 @@ class SceneTask(AbsTask):
     def build_optimizers(cls, args, model):
         if "lr" not in args.optim_conf:
             raise DataError(f"optim_conf has no lr; a layer that changes `optim` to {args.optim} must give it")
-        lr, parts = args.optim_conf["lr"], {"": [], **{name: [] for name in args.lr_scale}}
+        lr, parts = args.optim_conf["lr"], defaultdict(list)
         for path, parameter in model.named_parameters():
-            name = next((name for name in args.lr_scale if name in path.split(".")), "")
             if parameter.requires_grad:
-                parts[name].append(parameter)
-        if unused := [name for name in args.lr_scale if not parts[name]]:
-            raise DataError(f"lr_scale: the model has no part `{unused[0]}` that is trained")
-        groups = [{"params": parameters, "lr": lr * args.lr_scale.get(name, 1)} for name, parameters in parts.items()]
+                names = path.split(".")
+                part = next((name for name in args.lr_scale if name in names), "")
+                parts[part, names[-1] == "logit_scale"].append(parameter)
+        if unused := args.lr_scale.keys() - {part for part, _ in parts}:
+            raise DataError(f"lr_scale: the model has no part `{min(unused)}` that is trained")
+        groups = [{"params": found, "lr": lr * args.lr_scale.get(part, 1)} for (part, _), found in parts.items()]
+        for group, (_, is_scale) in zip(groups, parts, strict=True):
+            if is_scale:  # a temperature that decays is no weight
+                group["weight_decay"] = 0.0
         if args.scheduler == "onecyclelr":
             steps = args.max_epoch * args.num_iters_per_epoch // args.accum_grad
             limits = {"max_lr": [group["lr"] for group in groups], "total_steps": steps}
@@ -110,15 +116,34 @@ class SceneTask(AbsTask):
         return [optim_classes[args.optim](groups, **args.optim_conf)]
 
 
+CRITERION = ["valid", "score", "max"]  # what MODEL is named after
 DATA_LOADING = ("BatchSampler related", "Sequence iterator related", "Chunk iterator related", "Dataset related")
+UNREAD = {"exclude_weight_decay", "exclude_weight_decay_conf", "sharded_ddp", "use_deepspeed", "deepspeed_config"}
 
 
-def refuse_unread(parser: argparse.ArgumentParser, keys: Iterable[str]) -> None:
-    """DataError for an option of ESPnet's data loading, which scenes drawn on the fly have no use for."""
+def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, given: Iterable[str]) -> None:
+    """DataError for options of ESPnet that nothing here reads, among those `given`, and for values that do not fit."""
     groups = [group for group in parser._action_groups if group.title in DATA_LOADING]
     unread = {action.dest for group in groups for action in group._group_actions} - {"num_iters_per_epoch"}
-    if found := sorted(unread.intersection(keys)):
-        raise DataError(f"nobody reads the key `{found[0]}`; `batch` and `num_iters_per_epoch` say what is drawn")
+    if found := sorted((unread | UNREAD).intersection(given)):
+        raise DataError(f"nobody reads the key `{found[0]}`; `batch`, `optim_conf` and `lr_scale` are what there is")
+    if [list(criterion) for criterion in args.best_model_criterion] != [CRITERION]:
+        raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
+    scenes_of_batch(args.batch, max(args.ngpu, 1))
+
+
+def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
+    """Number of sources -> scenes a batch, as whole numbers; DataError for others and for what ranks cannot share."""
+    try:
+        counts = {int(n_sources): int(count) for n_sources, count in batch.items() if int(count)}
+    except (TypeError, ValueError):
+        raise DataError(f"batch is {batch}; write number of sources: scenes a batch, such as {{1: 16, 2: 8}}") from None
+    if not counts:
+        raise DataError(f"batch is {batch}; it holds no scenes")
+    for n_sources, count in counts.items():
+        if count % ranks:
+            raise DataError(f"batch: {count} scenes of {n_sources} source(s) cannot be shared by {ranks} ranks")
+    return counts
 
 
 def frozen_content(args: argparse.Namespace) -> str | None:
@@ -179,7 +204,7 @@ class SeldTask(SceneTask):
     def build_model(cls, args) -> SeldTraining:
         class_of = seld_classes(Corpus(args.data, args.dump).classes, args.classes)
         count = len(set(class_of.values()))
-        seld = part({"seld": Seld}, "seld", dict(classes=count, spatial_encoder_conf=args.spatial_encoder_conf))
+        seld = build("SELD", Seld, dict(classes=count, spatial_encoder_conf=args.spatial_encoder_conf))
         load_statistics(seld.spatial_encoder.maps, args.dump)
         return SeldTraining(seld, class_of, use_bfloat16(args))
 
@@ -207,11 +232,13 @@ def trained_folders(exp: Path) -> list[Path]:
     return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
 
 
-def load_training(folder: Path) -> tuple[SceneModel, argparse.Namespace]:
-    """A trained model in evaluation mode and the arguments of its training."""
+def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Namespace]:
+    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`."""
     folder = Path(folder)
-    args = argparse.Namespace(**yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
     task = TASKS[json.loads((folder / "done.json").read_text())["task"]]
+    defaults = vars(task.get_parser().parse_args([]))  # for options that did not exist yet
+    stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    args = argparse.Namespace(**{**defaults, **stored, "data": str(corpus.data), "dump": str(corpus.dump)})
     model = task.build_model(args)
     model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
     return model.eval(), args

@@ -1,6 +1,8 @@
 """From outcomes per scene to the rows of results.json, with intervals, paired differences and pooled seeds."""
 
 import json
+import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,12 @@ class ScoreConf:
 
     bootstrap: int  # resamplings
     pairs: list[list[str]]  # tags whose difference is reported, first minus second
+
+    def __post_init__(self):
+        if self.bootstrap < 1:
+            raise ValueError(f"bootstrap is {self.bootstrap}; it must be 1 or more")
+        if wrong := [pair for pair in self.pairs if not (isinstance(pair, list) and len(pair) == 2)]:
+            raise ValueError(f"pairs has {wrong[0]!r}; write [first, second]")
 
 
 def figures(outcomes: dict[str, np.ndarray]) -> Values:
@@ -50,28 +58,43 @@ def difference_rows(models: dict[str, Values], common: dict, conf: ScoreConf) ->
             continue
         for metric in sorted(models[first].keys() & models[second].keys()):
             a, b = models[first][metric], models[second][metric]
+            if len(a) != len(b):  # SELD leaves out scenes of labels that it has no class for
+                logging.warning("%s-%s: %s has %d and %d scenes, no difference", first, second, metric, len(a), len(b))
+                continue
             value, low, high = paired_difference(a, b, n_boot=conf.bootstrap)
             row = dict(tag=f"{first}-{second}", metric=metric, value=value, low=low, high=high, n=len(a))
             rows.append({**row, **common})
     return rows
 
 
-def save_values(folder: Path, values: Values) -> None:
-    """outcomes.npz of a model: what pairing and pooling need."""
+def save_values(folder: Path, values: Values, scenes: str) -> None:
+    """outcomes.npz of a model: what pooling needs; `scenes` is the digest of the scenes that were scored."""
     with atomic_path(folder / "outcomes.npz") as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **values)
+        np.savez_compressed(file, scenes=np.array(scenes), **values)
 
 
-def pooled_rows(corpus_folder: Path, corpus: str, conf: ScoreConf) -> list[dict]:
-    """Rows over all seeds scored so far (seed = "0+1+2"), none for a single seed.
+def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Values]]:
+    """Seed -> tag -> values of all models scored on these scenes."""
+    seeds: dict[int, dict[str, Values]] = {}
+    for path in sorted(corpus_folder.glob("seed*/*/outcomes.npz")):
+        seed = re.fullmatch(r"seed(\d+)", path.parts[-3])
+        if seed is None or ".old" in path.parent.name:
+            continue
+        with np.load(path) as stored:
+            values = dict(stored)
+        if str(values.pop("scenes", "")) == scenes:
+            seeds.setdefault(int(seed[1]), {})[path.parts[-2]] = values
+        else:
+            logging.warning("%s: scored on other scenes, not pooled; run stage 5 with --seed %s", path.parent, seed[1])
+    return seeds
+
+
+def pooled_rows(corpus_folder: Path, corpus: str, scenes: str, conf: ScoreConf) -> list[dict]:
+    """Rows over all seeds that were scored on the scenes of that digest (seed = "0+1+2"), none for a single seed.
 
     Every scene counts once, with its mean over seeds, so the interval is over scenes.
     """
-    seeds: dict[int, dict[str, Values]] = {}
-    for path in sorted(corpus_folder.glob("seed*/*/outcomes.npz")):
-        if ".old" not in path.parent.name:
-            with np.load(path) as stored:
-                seeds.setdefault(int(path.parts[-3].removeprefix("seed")), {})[path.parts[-2]] = dict(stored)
+    seeds = _values_of_seeds(corpus_folder, scenes)
     if len(seeds) < 2:
         return []
     common = {"corpus": corpus, "seed": "+".join(map(str, sorted(seeds)))}

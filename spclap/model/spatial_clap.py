@@ -18,10 +18,15 @@ def part(registry: dict, kind: str, conf: dict) -> nn.Module:
     """Build one part that a YAML names; DataError names the key or value that the part refuses."""
     if kind not in registry:
         raise DataError(f"`{kind}` is not one of {', '.join(registry)}")
+    return build(kind, registry[kind], conf)
+
+
+def build(name: str, part_class: type[nn.Module], conf: dict) -> nn.Module:
+    """`part_class(**conf)`; DataError names the key or value that it refuses."""
     try:
-        return registry[kind](**conf)
+        return part_class(**conf)
     except (TypeError, ValueError) as error:
-        raise DataError(f"options of `{kind}`: {error}") from error
+        raise DataError(f"options of `{name}`: {error}") from error
 
 
 def projection(inputs: int, outputs: int) -> nn.Sequential:
@@ -49,13 +54,15 @@ class SpatialClap(nn.Module):
     ):
         super().__init__()
         self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf or {})
-        self.spatial_encoder = part({"ca-se": ContentAwareSpatialEncoder}, "ca-se", spatial_encoder_conf or {})
+        self.spatial_encoder = build("ca-se", ContentAwareSpatialEncoder, spatial_encoder_conf or {})
         self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf or {})
         self.content_norm = nn.LayerNorm(self.content_encoder.dim)
         self.spatial_norm = nn.LayerNorm(self.spatial_encoder.dim)
         self.audio_projection = projection(self.content_encoder.dim + self.spatial_encoder.dim, dim)
         self.text_projection = projection(self.text_encoder.dim, dim)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        if isinstance(frozen, str):
+            raise DataError(f"frozen is `{frozen}`; write a list, such as [{frozen}]")
         self.frozen = tuple(frozen)
         for name in self.frozen:
             if name not in dict(self.named_children()):

@@ -50,15 +50,17 @@ class HFText(nn.Module):
             raise ValueError(f"text encoder {name} has no pooler; set pooling: mean")
         if pooling == "mean" and has_pooler:
             self.model.pooler = None  # parameters that nothing uses stop training on several GPUs
-        if train_layers >= 0:
+        if train_layers != -1:
             self._train_top(train_layers)
 
     def _train_top(self, count: int) -> None:
-        """Freeze all but the last `count` layers and what comes after them."""
+        """Freeze all but the last `count` layers and the pooler."""
         depth = self.model.config.num_hidden_layers
-        if count > depth:
+        if not 0 <= count <= depth:
             raise ValueError(f"train_layers is {count}, the text encoder has {depth} layers; -1 trains everything")
-        layers = next(m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
+        stacks = (m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
+        if (layers := next(stacks, None)) is None:
+            raise ValueError(f"the text encoder has no list of {depth} layers; train_layers must be -1")
         self.model.requires_grad_(False)
         for layer in layers[depth - count :]:
             layer.requires_grad_(True)

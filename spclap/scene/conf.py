@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from spclap.data.datadir import SPLITS
 from spclap.scene.rooms import RoomConf
 
 
@@ -26,6 +27,5 @@ class SimuConf:
     def __post_init__(self):
         if not self.scenes.seconds > 0:
             raise ValueError(f"scenes: seconds is {self.scenes.seconds}, must be above 0")
-        wanted, rooms = self.scenes.fixed.keys() | {"train"}, self.rooms.count.keys()
-        if absent := sorted(wanted - rooms):
-            raise ValueError(f"rooms: count has no {absent[0]}, which `scenes: fixed` or training needs")
+        if self.rooms.count.keys() != set(SPLITS) or not self.scenes.fixed.keys() <= set(SPLITS):
+            raise ValueError(f"rooms: count needs {', '.join(SPLITS)}, and scenes: fixed has no other splits")

@@ -33,7 +33,7 @@ class RoomConf:
     mic_height: list[float]  # m
     source_height: list[float]  # m
     distance: list[float]  # m, horizontal, from the centre of the pair
-    wall_margin: float  # m, least distance of anything to a wall
+    wall_margin: float  # m, least distance of sources and of the middle of the pair to a wall
     rir_seconds: float  # s, RIRs are cut or padded to this
 
     def __post_init__(self):
@@ -44,6 +44,11 @@ class RoomConf:
         for name in ("places_per_direction", "spacing", "wall_margin", "rir_seconds"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.spacing / 2 >= self.wall_margin or self.mic_height[1] >= self.height[0]:
+            raise ValueError(
+                f"a microphone may lie outside a room: wall_margin {self.wall_margin} must be above half the spacing "
+                f"{self.spacing}, the highest mic_height {self.mic_height[1]} below the lowest height {self.height[0]}"
+            )
         if few := [split for split, count in self.count.items() if count < 1]:
             raise ValueError(f"count of {few[0]} is {self.count[few[0]]}; it must be 1 or more")
 

@@ -13,10 +13,9 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import Clip, atomic_path, scp_path, write_splits
+from spclap.data.datadir import SPLITS, Clip, atomic_path, scp_path, write_splits
 from spclap.data.stamp import Stamp, digest
 
-SPLITS = ("train", "valid", "test")
 MIN_SECONDS = 0.5  # for at least one event of the slow kinds
 MIN_RATE = 16000  # Hz, above the highest frequency of the sounds
 

@@ -1,0 +1,41 @@
+"""A training as small as can be, for tests of the engine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from spclap.scene.corpus import Corpus
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = {
+    "batch": {1: 2, 2: 2},
+    "spatial_encoder_conf": {"input": {"n_fft": 512, "hop": 256, "bins": 64}, "channels": 4, "hidden": 8},
+    "content_encoder": "yamnet",
+    "text_encoder": "transformer",
+    "text_encoder_conf": {"dim": 16, "layers": 1},
+    "dim": 16,
+    "frozen": ["content_encoder"],
+    "optim": "adam",
+    "optim_conf": {"lr": 1.0e-3},
+    "scheduler": "onecyclelr",
+    "scheduler_conf": {"cycle_momentum": False},
+    "num_iters_per_epoch": 3,
+    "use_matplotlib": False,
+}
+CLAP_ONLY = ("content_encoder", "text_encoder", "text_encoder_conf", "dim", "frozen")
+
+
+def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None, **popen):
+    """Run the training program; returns the finished process."""
+    conf = exp.parent / f"{exp.name}.yaml"
+    conf.write_text(json.dumps({"task": task, **SMALL, **(config or {})}))
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", str(conf), "--data", str(corpus.data)]
+    command += ["--dump", str(corpus.dump), "--exp", str(exp), "--", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **popen)
+
+
+def parameters(exp: Path, name: str = "latest.pth") -> dict[str, torch.Tensor]:
+    return torch.load(exp / name, weights_only=True)
