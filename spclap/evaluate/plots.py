@@ -56,12 +56,13 @@ def direction_confusion(matrix: np.ndarray, names: Sequence[str], path: Path) ->
     _save(figure, path)
 
 
-def similarity_matrix(similarity: np.ndarray, path: Path) -> None:
-    """Cosines of all audio (rows) with all captions (columns); the true pairs lie on the diagonal."""
+def similarity_matrix(similarity: np.ndarray, path: Path, shown: int = 50) -> None:
+    """Cosines of the first audio (rows) and captions (columns) of a gallery; the true pairs lie on the diagonal."""
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     axis = figure.subplots()
-    image = axis.imshow(similarity, cmap="viridis", interpolation="nearest")
-    axis.set(xlabel="caption", ylabel="audio", title=f"Similarity, gallery of {len(similarity)}")
+    part = similarity[:shown, :shown]
+    image = axis.imshow(part, cmap="viridis", interpolation="nearest")
+    axis.set(xlabel="caption", ylabel="audio", title=f"Similarity, {len(part)} of a gallery of {len(similarity)}")
     figure.colorbar(image, label="cosine")
     _save(figure, path)
 
