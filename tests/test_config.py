@@ -9,7 +9,7 @@ import yaml
 
 from spclap.bin.extract import FeatsConf
 from spclap.data.config import load_config, load_yaml
-from spclap.data.stamp import Stamp, require_complete
+from spclap.data.stamp import Stamp, require_complete, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate.results import ScoreConf
 from spclap.scene.conf import SimuConf
@@ -100,6 +100,21 @@ def test_stamp_tells_complete_from_killed_and_changed(tmp_path):
     stamp.write()
     assert stamp.fresh() and not Stamp(tmp_path / "out", conf={"a": 2}).fresh()
     require_complete(tmp_path / "out", "stage 9")
+
+
+def test_features_of_other_scenes_are_refused(tmp_path):
+    data, dump = tmp_path / "data", tmp_path / "dump"
+    Stamp(data / "scenes", seed=0).write()
+    Stamp(data / "rirs" / "train", seed=0).write()
+    (data / "simu.yaml").write_text("seed: 0\n")
+    Stamp(dump, scenes=scenes_digest(data)).write()
+    require_dump(data, dump)
+    Stamp(data / "rirs" / "train", seed=1).begin()
+    with pytest.raises(DataError, match="rerun stages 1 and 2"):
+        require_dump(data, dump)
+    Stamp(data / "scenes", seed=1).begin()
+    with pytest.raises(DataError, match="run stage 1"):
+        require_dump(data, dump)
 
 
 def test_output_of_other_settings_is_moved_aside_not_overwritten(tmp_path):
