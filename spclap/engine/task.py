@@ -55,9 +55,7 @@ class SceneTask(AbsTask):
         group.add_argument("--dump", type=str, help="dump/<corpus>")
         group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
         group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
-        group.add_argument(
-            "--bfloat16", type=str, default="auto", choices=("auto", "true", "false"), help="encoders in training"
-        )
+        group.add_argument("--bfloat16", type=str, default="auto", help="encoders in training: auto, true or false")
         group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
         parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
         parser.set_defaults(best_model_criterion=[CRITERION], use_tensorboard=False)
@@ -85,10 +83,10 @@ class SceneTask(AbsTask):
     @classmethod
     def build_task_iter_factory(cls, args, iter_options, mode):
         corpus = Corpus(args.data, args.dump)
-        batch = scenes_of_batch(args.batch, iter_options.dist_world_size or 1)
+        rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
+        batch = scenes_of_batch(args.batch, world)
         if mode == "valid":
             return SceneIterFactory(FixedScenes(corpus, "valid", sorted(batch), 32, frozen_content(args)))
-        rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
         permuted = getattr(args, "permutations", False)
         steps = args.num_iters_per_epoch
         return SceneIterFactory(FreshScenes(corpus, batch, permuted, steps, args.seed, rank, world), args.num_workers)
