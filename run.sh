@@ -14,6 +14,7 @@ nj=2               # processes that simulate rooms
 ngpu=0             # GPUs a training uses, 0 for the CPU
 esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
 conf=              # folder of the base configs; conf if empty
+arch=              # another architecture, a folder of <conf>/arch/; its models are named <arch>_single, <arch>_scl ...
 conf_overlay=      # folder of small YAML files laid over the configs of the same name
 train_args=        # more options of ESPnet2 for every training, such as "--max_epoch 2"
 datadir=           # data lists, rooms and scenes; data/<corpus> if empty
@@ -31,10 +32,12 @@ conf=${conf:-conf}
 [ "$stop_stage" -le 5 ] || die "--stop_stage is $stop_stage, the last stage is 5"
 [ "$nj" -ge 1 ] || die "--nj is 0, must be 1 or more"
 [ -d "$conf" ] || die "--conf $conf is not a folder"
+archdir=${arch:+$conf/arch/$arch}
+[ -d "${archdir:-$conf}" ] || die "--arch $arch is not a folder of $conf/arch; there are: $(cd "$conf/arch" && echo *)"
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
 for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
   [ -e "$file" ] || die "--conf_overlay $conf_overlay holds no .yaml file"
-  [ -f "$conf/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
+  [ -f "$conf/${file##*/}" ] || [ -f "${archdir:-none}/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
 done
 if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
   [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/"
@@ -48,12 +51,12 @@ if [ ! -f "egs/$corpus/local/data.py" ] && { [ "$stage" -eq 0 ] || [ ! -f "$data
 fi
 . ./path.sh
 
-# Config files of a name: base, ablations given, what the corpus changes, what the user changes.
+# Config files of a name: base, architecture, ablations given, what the corpus changes, what the user changes.
 configs() {
   local name=$1 file
   shift
-  printf '%s\n' "$conf/$name.yaml" "$@"
-  for file in "egs/$corpus/conf/$name.yaml" "${conf_overlay:-none}/$name.yaml"; do
+  [ ! -f "$conf/$name.yaml" ] && [ -f "${archdir:-none}/$name.yaml" ] || printf '%s\n' "$conf/$name.yaml"
+  for file in "${archdir:-none}/$name.yaml" "$@" "egs/$corpus/conf/$name.yaml" "${conf_overlay:-none}/$name.yaml"; do
     [ ! -f "$file" ] || printf '%s\n' "$file"
   done
 }
@@ -77,12 +80,22 @@ run_stage() {
   [ -z "$made" ] || printf '%s\t%s\t%s\n' "$number" "$((SECONDS - start))" "$began" >>"$models/stage_times.tsv"
 }
 
-# train TAG CONFIG [ABLATION]: one model, from the SELD model unless it is that.
+# What an architecture's spatial encoder is pre-trained on, seld or masks; nothing if it has no such config.
+pretraining() {
+  local name
+  for name in seld masks; do
+    [ ! -f "${archdir:-$conf}/train_$name.yaml" ] || printf '%s' "$name"
+  done
+}
+
+# train TAG CONFIG [ABLATION]: one model, from the pre-trained one unless it is that.
 train() {
-  local tag=$1 name=$2 files init=() options=()
+  local tag=$1 name=$2 files init=() options=() start
+  start=$(pretraining)
   shift 2
   mapfile -t files < <(configs "$name" "$@")
-  [ "$tag" = seld ] || init=(--init "$models/seld")
+  [ "$tag" = "$start" ] || tag=${arch:+${arch}_}$tag
+  [ "$tag" = "$start" ] || [ -z "$start" ] || init=(--init "$models/$start")
   read -ra options <<<"$train_args"
   log "training $tag: ${files[*]} -> $models/$tag"
   mkdir -p "$models"
@@ -113,14 +126,16 @@ stage2() {
 }
 
 stage3() {
+  local start
+  start=$(pretraining)
   need "$dumpdir/done.json" 2
-  train seld train_seld
+  [ -z "$start" ] || train "$start" "train_$start"
   train single train_single
 }
 
 stage4() {
   need "$dumpdir/done.json" 2
-  need "$models/seld/done.json" 3
+  [ -z "$(pretraining)" ] || need "$models/$(pretraining)/done.json" 3
   train multi train_scl "$conf/ablations/multi_noscl.yaml"
   train scl train_scl
 }
@@ -137,6 +152,6 @@ stage5() {
 run_stage 0 "data lists: egs/$corpus -> $datadir/{train,valid,test}"
 run_stage 1 "simulation: $datadir -> $datadir/{rirs,scenes}"
 run_stage 2 "features: $datadir -> $dumpdir"
-run_stage 3 "SELD pre-training and single-source baseline: $dumpdir -> $models/{seld,single}"
-run_stage 4 "multi-source models without and with SCL: $dumpdir -> $models/{multi,scl}"
+run_stage 3 "pre-training and single-source baseline: $dumpdir -> $models"
+run_stage 4 "multi-source models without and with SCL: $dumpdir -> $models"
 run_stage 5 "scores: $models -> $expdir/results.json"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 from spclap.bin.extract import FeatsConf
 from spclap.data.config import load_config, load_yaml
@@ -74,20 +73,23 @@ def test_shipped_configs_parse():
 
 
 def test_models_that_are_compared_share_encoders_and_budget():
-    single, scl = (yaml.safe_load((ROOT / "conf" / f"train_{tag}.yaml").read_text()) for tag in ("single", "scl"))
-    multi = load_yaml(ROOT / "conf/train_scl.yaml", ROOT / "conf/ablations/multi_noscl.yaml")
-    seld = yaml.safe_load((ROOT / "conf/train_seld.yaml").read_text())
-    assert seld["spatial_encoder_conf"] == single["spatial_encoder_conf"]
+    base, concat = ROOT / "conf", ROOT / "conf" / "arch" / "concat"
+    for folders, pretrained in (([base], base / "train_masks.yaml"), ([base, concat], concat / "train_seld.yaml")):
+        single, scl = (load_yaml(*(folder / f"train_{tag}.yaml" for folder in folders)) for tag in ("single", "scl"))
+        multi = {**scl, **load_yaml(base / "ablations" / "multi_noscl.yaml")}
+        for key in ("spatial_encoder", "spatial_encoder_conf"):
+            assert load_yaml(pretrained)[key] == single[key]
+        for conf in (single, multi, scl):
+            assert items(conf) == 32
+            assert {k: v for k, v in conf.items() if k not in ("batch", "permutations")} == {
+                k: v for k, v in single.items() if k not in ("batch", "permutations")
+            }
 
-    def items(conf):
-        batch, permuted = conf["batch"].items(), conf["permutations"]
-        return sum(scenes * (math.factorial(sources) if permuted else 1) for sources, scenes in batch)
 
-    for conf in (single, multi, scl):
-        assert items(conf) == 32
-        assert {k: v for k, v in conf.items() if k not in ("batch", "permutations")} == {
-            k: v for k, v in single.items() if k not in ("batch", "permutations")
-        }
+def items(conf: dict) -> int:
+    """Items of a batch: scenes and their permutations."""
+    limit = conf["permutations"]
+    return sum(scenes * min(math.factorial(sources), limit) for sources, scenes in conf["batch"].items())
 
 
 def test_stamp_tells_complete_from_killed_and_changed(tmp_path):

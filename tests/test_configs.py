@@ -18,11 +18,24 @@ from spclap.scene.corpus import Corpus
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
 ABLATIONS = sorted((CONF / "ablations").glob("*.yaml"))
-LAYERS = [[CONF / f"train_{name}.yaml"] for name in ("seld", "single", "scl")]
-LAYERS += [[CONF / "train_scl.yaml", ablation] for ablation in ABLATIONS]
-LAYERS += [[CONF / "train_single.yaml", CONF / "ablations" / "cnn_content.yaml"]]
-LAYERS += [[CONF / "train_seld.yaml", CONF / "ablations" / "paper_spatial_encoder.yaml"]]
-LAYERS += [[CONF / path.name, path] for path in sorted(ROOT.glob("egs/*/conf/train_*.yaml"))]
+TRAINED = ("masks", "single", "scl")
+
+
+def layers(name: str, arch: Path | None = None) -> list[Path]:
+    """What run.sh would lay over each other for train_<name>.yaml."""
+    files = [CONF / f"train_{name}.yaml", *([arch / f"train_{name}.yaml"] if arch else [])]
+    return [file for file in files if file.is_file()]
+
+
+ARCHS = sorted((CONF / "arch").iterdir())
+LAYERS = [layers(name) for name in TRAINED]
+LAYERS += [layers(path.stem.removeprefix("train_"), arch) for arch in ARCHS for path in sorted(arch.iterdir())]
+LAYERS += [[*layers("scl"), ablation] for ablation in ABLATIONS if ablation.stem != "paper_spatial_encoder"]
+LAYERS += [[*layers("single"), CONF / "ablations" / "cnn_content.yaml"]]
+PAPER = CONF / "ablations" / "paper_spatial_encoder.yaml"
+LAYERS += [[*layers(name, CONF / "arch" / "concat"), PAPER] for name in ("seld", "single", "scl")]
+for overlay in sorted(ROOT.glob("egs/*/conf/train_*.yaml")):
+    LAYERS += [[*(layers(overlay.stem[6:]) or layers(overlay.stem[6:], CONF / "arch" / "concat")), overlay]]
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +63,11 @@ def data_with_labels(folder: Path, corpus: Corpus, groups: dict[str, list[str]])
     return folder
 
 
-@pytest.mark.parametrize("layers", LAYERS, ids=lambda layers: "+".join(path.stem for path in layers))
-def test_dry_run(layers, corpus, dump, tmp_path):
-    groups = load_yaml(*layers).get("classes")
+@pytest.mark.parametrize("files", LAYERS, ids=lambda files: "+".join(f"{p.parent.name}/{p.stem}" for p in files))
+def test_dry_run(files, corpus, dump, tmp_path):
+    groups = load_yaml(*files).get("classes")
     data = data_with_labels(tmp_path / "data", corpus, groups) if groups else corpus.data
-    command = [sys.executable, "-m", "spclap.bin.train", "--config", *layers, "--data", data, "--dump", dump]
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", *files, "--data", data, "--dump", dump]
     command += ["--exp", tmp_path / "exp", "--", "--dry_run", "true"]
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -62,7 +75,7 @@ def test_dry_run(layers, corpus, dump, tmp_path):
     assert not (tmp_path / "exp").exists()
 
 
-def test_ablations_are_short_and_say_why():
-    for path in ABLATIONS:
+def test_ablations_and_architectures_are_short_and_say_why():
+    for path in ABLATIONS + [file for arch in ARCHS for file in arch.iterdir() if file.stem != "train_seld"]:
         lines = path.read_text().splitlines()
         assert len(lines) <= 12 and lines[0].startswith("# "), path

@@ -24,7 +24,7 @@ from spclap.scene.spatialize import render
 
 def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(corpus):
     def ids(epoch, seed=0, rank=0, world=1):
-        data = FreshScenes(corpus, {1: 2, 2: 2}, True, 2, seed, rank, world)
+        data = FreshScenes(corpus, {1: 2, 2: 2}, 6, 2, seed, rank, world)
         return [tuple(b["captions"]) for _, b in SceneIterFactory(data).build_iter(epoch)]
 
     assert ids(1) == ids(1)
@@ -35,7 +35,7 @@ def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(c
 
 def test_a_scene_and_its_permutations_share_a_rank(corpus):
     for rank in (0, 1):
-        for names, batch in SceneIterFactory(FreshScenes(corpus, {1: 2, 2: 4}, True, 2, 0, rank, 2)).build_iter(1):
+        for names, batch in SceneIterFactory(FreshScenes(corpus, {1: 2, 2: 4}, 6, 2, 0, rank, 2)).build_iter(1):
             assert len(batch["captions"]) == 1 + 2 * 2
             twice = [name for name in set(names) if names.count(name) == 2]
             assert len(twice) == 2
@@ -175,7 +175,7 @@ TASKS[sys.argv[1]].main(cmd=sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("task", ["clap", "seld"])
+@pytest.mark.parametrize("task", ["clap", "seld", "masks"])
 def test_two_ranks_equal_one(corpus, tmp_path, task):
     """Same loss, gradient and parameters, with the same scenes shared by two processes on gloo."""
     conf = tmp_path / "conf.yaml"
@@ -187,8 +187,17 @@ def test_two_ranks_equal_one(corpus, tmp_path, task):
         "scheduler_conf": {},
         "bfloat16": False,
     }
-    text = {"text_encoder": "hf", "text_encoder_conf": {"train_layers": 0}, "permutations": True}
+    text = {
+        "text_encoder": "hf",
+        "text_encoder_conf": {"train_layers": 0},
+        "permutations": 6,
+        "text_head": "queries",
+        "clause_weight": 1.0,
+        "dim": 15,
+    }
     plain = {**plain, **text} if task == "clap" else {k: v for k, v in plain.items() if k not in CLAP_ONLY}
+    if task == "masks":
+        plain.update(spatial_encoder="masks", spatial_encoder_conf={"looks": 3, "channels": 4, "hidden": 4})
     conf.write_text(json.dumps(plain))
     program = tmp_path / "program.py"
     program.write_text(RANK_PROGRAM)

@@ -61,7 +61,7 @@ def test_results_hold_what_a_reader_expects(finished):
     metrics = {row["metric"] for row in rows if row["tag"] == "scl"}
     names = [f"r{k}_{way}_{n}src" for k in (1, 5, 10) for way in ("a2t", "t2a") for n in (1, 2, 3)]
     assert metrics >= {*names, "direction_1src", "direction_2src", "assignment_2src", "assignment_3src"}
-    assert {row["tag"] for row in rows} == {"seld", "single", "multi", "scl", "scl-single", "scl-multi"}
+    assert {row["tag"] for row in rows} == {"single", "multi", "scl", "scl-single", "scl-multi"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
     assert {row["corpus"] for row in rows} == {"synth"}
     models = finished / "exp" / "synth" / "seed0"

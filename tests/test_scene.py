@@ -1,5 +1,6 @@
 """Scenes, captions and directions."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,26 @@ def test_captions_of_all_permutations_say_what_the_mixture_holds():
             assert f"{'abc'[clip]} {word[scene.sources[place].direction]}" in text
     assert len({scene_caption(scene, p) for p in scene.permutations()}) == 6
     assert scene.permutations()[0] == (0, 1, 2)
+
+
+def test_exchanging_sounds_at_one_place_is_no_permutation():
+    scene = Scene("s", "r", (source("a", "left"), source("b", "left"), source("c", "front")))
+    assert scene.permutations() == [(0, 1, 2), (0, 2, 1), (1, 2, 0)]  # which of the three is in front
+    assert DOG_RAIN.draw_permutations(6, np.random.default_rng(0)) == [(0, 1), (1, 0)]
+
+
+def test_drawn_permutations_are_derangements_and_seeded():
+    four = Scene("s", "r", tuple(source(n, d) for n, d in zip("abcd", DIRECTIONS, strict=False)))
+    every = {p for p in itertools.permutations(range(4)) if all(clip != place for place, clip in enumerate(p))}
+    seen = set()
+    for seed in range(20):
+        first, *others = four.draw_permutations(6, np.random.default_rng(seed))
+        assert first == (0, 1, 2, 3) and len(set(others)) == 5 and set(others) <= every
+        assert [first, *others] == four.draw_permutations(6, np.random.default_rng(seed))
+        seen |= set(others)
+    assert seen == every  # all nine
+    assert len(four.draw_permutations(12, np.random.default_rng(0))) == 12  # nine and two others
+    assert len(four.draw_permutations(24, np.random.default_rng(0))) == 24
 
 
 def test_meaning_ignores_order_and_notices_the_swap():

@@ -12,6 +12,7 @@ from conftest import RATE, ROOMS
 from scipy.signal import fftconvolve
 
 from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room, write_bank
+from spclap.scene.scene import Source
 from spclap.scene.spatialize import dry_parts, dry_window, render, spatialize
 
 SIZE = np.array([6.0, 6.0, 3.0])
@@ -147,9 +148,10 @@ def test_scene_size_in_a_batch_changes_nothing(sampler, pack, bank):
 
 def test_windows_of_short_clips_repeat_and_have_one_level(pack, clips):
     short = min(pack.ids, key=pack.length)
-    window = dry_window(pack, short, 0.3, 0.0, 3 * RATE)
+    loud = Source(short, "", ("x",), 0, "front", 0.0, 0.3, 0.0)
+    window = dry_window(pack, loud, 3 * RATE)
     length = pack.length(short)
     np.testing.assert_array_equal(window[:length], window[length : 2 * length])
     assert np.sqrt(np.mean(window**2)) == pytest.approx(0.1, rel=1e-3)
-    quiet = dry_window(pack, short, 0.3, -6.0, 3 * RATE)
+    quiet = dry_window(pack, replace(loud, gain_db=-6.0), 3 * RATE)
     assert 20 * np.log10(np.std(quiet) / np.std(window)) == pytest.approx(-6, abs=0.01)

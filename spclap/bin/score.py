@@ -130,11 +130,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="training seed, written beside the figures")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     args = parser.parse_args()
-    from spclap.engine.task import history, trained_folders
+    from spclap.engine.task import history, task_of, trained_folders
 
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
-    folders = trained_folders(args.exp)
+    folders = [folder for folder in trained_folders(args.exp) if task_of(folder) != "masks"]  # they hear no words
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common = {"corpus": args.corpus, "seed": args.seed}

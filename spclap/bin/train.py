@@ -16,6 +16,8 @@ from spclap.data.stamp import Stamp, digest, require_complete, require_dump
 from spclap.engine import MODEL
 from spclap.errors import DataError
 
+LEARNED = ("ca_se", "masks")  # spatial encoders that have something to learn
+
 
 def training_command(args: argparse.Namespace, task: str, config: dict, folder: Path) -> list[str]:
     """Arguments with which ESPnet2's task trains into `folder`, where the merged config is written."""
@@ -26,19 +28,27 @@ def training_command(args: argparse.Namespace, task: str, config: dict, folder: 
     if args.ngpu > 1:
         command += ["--multiprocessing_distributed", "true"]
     if args.init and task == "clap":
-        command += ["--init_param", f"{args.init / MODEL}:seld.spatial_encoder:clap.spatial_encoder"]
+        command += ["--init_param", f"{args.init / MODEL}:{pretrained_part(args.init)}:clap.spatial_encoder"]
     return command + args.options
 
 
-def check_init(wanted: dict, init: Path) -> None:
-    """DataError unless a spatial encoder of the options `wanted` can start from the SELD model in `init`."""
-    if (task := json.loads((init / "done.json").read_text())["task"]) != "seld":
-        raise DataError(f"--init {init} is a model of task {task}; give the folder of a SELD model")
-    if wanted != (found := load_yaml(init / "config.yaml")["spatial_encoder_conf"]):
-        raise DataError(
-            f"spatial_encoder_conf is {wanted}, that of {init} is {found}; make them equal (lay the change over both "
-            f"train_seld.yaml and the config of this model) and rerun stage 3"
-        )
+def pretrained_part(init: Path) -> str:
+    """Where in a pre-trained model the spatial encoder is; DataError for a model that is none."""
+    places = {"seld": "seld.spatial_encoder", "masks": "spatial_encoder"}
+    if (task := json.loads((init / "done.json").read_text())["task"]) not in places:
+        raise DataError(f"--init {init} is a model of task {task}; give the folder of one of {' or '.join(places)}")
+    return places[task]
+
+
+def check_init(wanted: argparse.Namespace, init: Path) -> None:
+    """DataError unless the spatial encoder of a training can start from the one in `init`."""
+    stored = load_yaml(init / "config.yaml")
+    for key in ("spatial_encoder", "spatial_encoder_conf"):
+        if (value := getattr(wanted, key)) != stored.get(key):
+            raise DataError(
+                f"{key} is {value}, that of {init} is {stored.get(key)}; make them equal (lay the change over the "
+                f"config of the pre-training too) and rerun stage 3"
+            )
 
 
 def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
@@ -65,9 +75,11 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
         finally:
             logging.disable(logging.NOTSET)
     if args.init:
-        check_init(parsed.spatial_encoder_conf, args.init)
-    elif "spatial_encoder" in getattr(parsed, "frozen", ()) and not parsed.dry_run:
-        raise DataError("a frozen spatial_encoder needs --init, a SELD model that it learned from")
+        check_init(parsed, args.init)
+    elif (
+        "spatial_encoder" in getattr(parsed, "frozen", ()) and parsed.spatial_encoder in LEARNED and not parsed.dry_run
+    ):
+        raise DataError("a frozen spatial_encoder needs --init, a pre-trained model that it learned in")
     return parsed.dry_run
 
 
@@ -92,7 +104,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--exp", type=Path, required=True, help="folder of this model, written")
-    parser.add_argument("--init", type=Path, help="folder of the SELD model that the spatial encoder starts from")
+    parser.add_argument(
+        "--init", type=Path, help="folder of the pre-trained model that the spatial encoder starts from"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ngpu", type=int, default=0)
     parser.add_argument("options", nargs="*", help="after --: further options of ESPnet2, such as --max_epoch 2")
@@ -100,13 +114,13 @@ def main() -> None:
 
     config = load_yaml(*args.config)
     task = config.pop("task", None)
-    if task not in ("seld", "clap"):
-        raise DataError(f"{args.config[0]}: task is {task!r}, must be seld or clap")
+    if task not in ("seld", "masks", "clap"):
+        raise DataError(f"{args.config[0]}: task is {task!r}, must be seld, masks or clap")
     if "-" in args.exp.name:
         raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
     require_dump(args.data, args.dump)
     if args.init:
-        require_complete(args.init, "stage 3 (SELD pre-training)")
+        require_complete(args.init, "stage 3 (pre-training)")
     init = digest(args.init / "done.json") if args.init else None
     stamp = Stamp(
         args.exp, task=task, config=config, dump=digest(args.dump / "done.json"), init=init, seed=args.seed,

@@ -10,8 +10,10 @@ from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader, Dataset
 
 from spclap.data.audio import ClipPack
+from spclap.scene.augment import Augmentation
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
+from spclap.scene.directions import DIRECTIONS
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import dry_parts
@@ -19,13 +21,16 @@ from spclap.scene.spatialize import dry_parts
 Batch = tuple[list[str], dict]
 
 
-def collate(scenes: Sequence[Scene], permuted: bool, pack: ClipPack, bank: RirBank, samples: int) -> Batch:
-    """Scene ids and a batch of N items: one per scene, or one per permutation of each scene.
+Permuted = tuple[Scene, list[tuple[int, ...]]]  # a scene and the permutations of it that a batch holds
+
+
+def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: int) -> Batch:
+    """Scene ids and a batch of N items, one per permutation of each scene.
 
     Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meanings (N, 2),
-    items that are equal in a column say the same; labels and azimuths, lists of N tuples, one entry per source.
+    items that are equal in a column say the same; labels, azimuths and clauses, lists of N tuples, one entry a source,
+    a clause being what is said of it and the index of its direction.
     """
-    items = [(scene, scene.permutations() if permuted else [tuple(range(scene.size))]) for scene in scenes]
     dry, rirs, pairs = dry_parts(items, pack, bank, samples)
     flat = [(scene, permutation) for scene, permutations in items for permutation in permutations]
     batch = {
@@ -35,6 +40,12 @@ def collate(scenes: Sequence[Scene], permuted: bool, pack: ClipPack, bank: RirBa
         "captions": [scene_caption(scene, permutation) for scene, permutation in flat],
         "meanings": torch.tensor([[zlib.crc32(repr(said).encode()) for said in s.meanings(p)] for s, p in flat]),
         "labels": [tuple(scene.sources[clip].labels[-1] for clip in p) for scene, p in flat],
+        "clauses": [
+            tuple(
+                (s.sources[clip].caption, DIRECTIONS.index(s.sources[place].direction)) for place, clip in enumerate(p)
+            )
+            for s, p in flat
+        ],
         "azimuths": [tuple(source.azimuth for source in scene.sources) for scene, _ in flat],
     }
     return [scene.id for scene, _ in flat], batch
@@ -46,21 +57,27 @@ class FreshScenes(Dataset):
     Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree.
     """
 
-    def __init__(self, corpus: Corpus, batch: dict[int, int], permuted: bool, steps: int, seed: int, rank=0, world=1):
+    def __init__(
+        self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
+        world: int = 1, augmentation: Augmentation | None = None,
+    ):  # fmt: skip
         self.sampler, self.pack, self.bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
         self.sizes = [n_sources for n_sources, count in sorted(batch.items()) for _ in range(count)]
-        self.samples, self.permuted, self.steps, self.seed = corpus.samples, permuted, steps, seed
+        self.samples, self.permutations, self.steps, self.seed = corpus.samples, permutations, steps, seed
         self.rank, self.world, self.epoch = rank, world, 0
+        self.augmentation = augmentation or Augmentation()
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> Batch:
-        scenes = []
+        items = []
         for index in range(self.rank, len(self.sizes), self.world):
             rng = np.random.default_rng([self.seed, self.epoch, step, index])
-            scenes.append(self.sampler.draw(rng, self.sizes[index], f"train-{self.epoch}-{step}-{index}"))
-        return collate(scenes, self.permuted, self.pack, self.bank, self.samples)
+            scene = self.sampler.draw(rng, self.sizes[index], f"train-{self.epoch}-{step}-{index}")
+            scene = self.augmentation.draw(scene, rng)
+            items.append((scene, scene.draw_permutations(self.permutations, rng)))
+        return collate(items, self.pack, self.bank, self.samples)
 
 
 class FixedScenes(Dataset):
@@ -83,7 +100,8 @@ class FixedScenes(Dataset):
 
     def __getitem__(self, index: int) -> Batch:
         scenes, known = self.batches[index]
-        ids, batch = collate(scenes, False, self.pack, self.bank, self.samples)
+        items = [(scene, [tuple(range(scene.size))]) for scene in scenes]
+        ids, batch = collate(items, self.pack, self.bank, self.samples)
         return ids, {**batch, **known, "scenes": scenes}
 
 

@@ -6,12 +6,16 @@ from pathlib import Path
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
+from torch.nn import functional as F
 
 from spclap.engine.iterators import Batch
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
+from spclap.model.blocks import ClauseTargets, distance
+from spclap.model.direction_masks import LearnedMasks, mask_loss
+from spclap.model.features import level_factor
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.seld import Seld, seld_loss
-from spclap.model.spatial_clap import SpatialClap
+from spclap.model.spatial_clap import SpatialClap, build
 from spclap.scene.spatialize import spatialize
 
 
@@ -48,21 +52,46 @@ class SceneModel(AbsESPnetModel):
 
 
 class ClapTraining(SceneModel):
-    """Contrastive training of Spatial-CLAP."""
+    """Contrastive training of Spatial-CLAP.
 
-    def __init__(self, clap: SpatialClap, bfloat16: bool):
+    `clause_weight` times two more losses are added unless it is 0: the contrastive loss of the audio with
+    `ClauseTargets`, and the distance of the text vectors from these.
+    """
+
+    def __init__(self, clap: SpatialClap, bfloat16: bool, clause_weight: float = 0.0, dim: int = 512):
         super().__init__(bfloat16)
-        self.clap = clap
+        self.clap, self.clause_weight = clap, clause_weight
+        sizes = {"inputs": clap.text_encoder.dim, "dim": dim}
+        self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
+
+    def targets(self, clauses: list[tuple]) -> torch.Tensor:
+        """(N, dim) of the sources of N items, each source a (caption, direction index)."""
+        flat = [(caption, item, direction) for item, sources in enumerate(clauses) for caption, direction in sources]
+        captions = list(dict.fromkeys(caption for caption, *_ in flat))  # each is encoded once
+        device = self.clap.logit_scale.device
+        ids = self.clap.text_encoder.tokenize(captions).to(device)
+        places = torch.tensor([(captions.index(caption), *place) for caption, *place in flat], device=device)
+        caption, item, direction = places.unbind(1)
+        return self.clauses(self.clap.text_encoder(ids)[caption], item, direction)
 
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         ids = self.clap.text_encoder.tokenize(batch["captions"]).to(batch["dry"].device)
         stereo = self.stereo(batch)
         with self.autocast(batch):
-            audio, text = self.clap.embed_audio(stereo), self.clap.embed_text(ids)
-        audio, text = gather(audio.float()), gather(text.float())
-        scale = self.clap.scale()
-        loss = symmetric_info_nce(audio, text, scale, gather(batch["meanings"]))
-        stats = {"loss": loss.detach(), "scale": scale.detach()}
+            audio, text = self.clap.embed_audio(stereo), self.clap.text_vectors(ids)
+            targets = self.targets(batch["clauses"]) if self.clauses else None
+        audio, scale, meanings = gather(audio.float()), self.clap.scale(), gather(batch["meanings"])
+
+        def contrast(vectors: torch.Tensor) -> torch.Tensor:
+            return symmetric_info_nce(audio, gather(F.normalize(vectors.float(), dim=1)), scale, meanings)
+
+        loss = contrast(text)
+        stats = {"contrastive": loss.detach(), "scale": scale.detach()}
+        if targets is not None:
+            apart, away = contrast(targets), distance(text.float(), targets.float().detach())
+            stats.update(clauses=apart.detach(), distance=away.detach())
+            loss = loss + self.clause_weight * (apart + away)
+        stats["loss"] = loss.detach()
         return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
@@ -82,6 +111,42 @@ class ClapTraining(SceneModel):
                 stats[f"assignment_{size}src"] = 100 * float(assignment(embeddings).mean())
         stats["score"] = sum(stats.values()) / len(stats)
         return stats
+
+
+class MaskTraining(SceneModel):
+    """Pre-training of the masks of directions on ideal ratio masks."""
+
+    def __init__(self, spatial_encoder: LearnedMasks, bfloat16: bool):
+        super().__init__(bfloat16)
+        self.spatial_encoder = spatial_encoder
+
+    def loss(self, batch: dict) -> torch.Tensor:
+        """Over all ranks."""
+        stereo, front = self.stereo(batch), self.spatial_encoder.front
+        factor = level_factor(stereo)
+        with self.autocast(batch):
+            logits = self.spatial_encoder.logits(factor * stereo)
+        magnitudes = torch.zeros_like(logits, dtype=torch.float32)
+        for place in range(batch["pairs"].shape[1]):
+            alone = spatialize(batch["dry"], batch["rirs"], batch["pairs"][:, place : place + 1])
+            heard = front.to_mel(front.magnitude(front.spectra(factor * alone)))
+            present = [row for row, sources in enumerate(batch["clauses"]) if place < len(sources)]
+            directions = [batch["clauses"][row][place][1] for row in present]
+            magnitudes[present, directions] += heard[present]
+        return mask_loss(gather(logits.float()), gather(magnitudes))
+
+    def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
+        loss = self.loss(batch)
+        return force_gatherable((loss, {"loss": loss.detach()}, len(batch["captions"])), loss.device)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Mean loss over scenes; `score` is minus that."""
+        device, total, count = next(self.parameters()).device, 0.0, 0
+        for _, batch in batches:
+            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            total += float(self.loss(batch)) * len(batch["scenes"])
+            count += len(batch["scenes"])
+        return {"loss": total / count, "score": -total / count}
 
 
 class SeldTraining(SceneModel):

@@ -12,14 +12,16 @@ from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from safetensors.torch import load_file
 
+from spclap.data.config import parse
 from spclap.engine import MODEL
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.models import ClapTraining, SceneModel, SeldTraining, fast_bfloat16
+from spclap.engine.models import ClapTraining, MaskTraining, SceneModel, SeldTraining, fast_bfloat16
 from spclap.engine.trainer import SceneTrainer, read_checkpoint
 from spclap.errors import DataError
 from spclap.model.features import StereoMaps
 from spclap.model.seld import Seld
-from spclap.model.spatial_clap import SpatialClap, build
+from spclap.model.spatial_clap import SPATIAL_ENCODERS, SpatialClap, build, part
+from spclap.scene.augment import Augmentation
 from spclap.scene.corpus import Corpus
 
 
@@ -54,6 +56,8 @@ class SceneTask(AbsTask):
         group.add_argument("--data", type=str, help="data/<corpus>")
         group.add_argument("--dump", type=str, help="dump/<corpus>")
         group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
+        group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
+        group.add_argument("--spatial_encoder", type=str, default="ca_se")
         group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
         group.add_argument("--bfloat16", type=str, default="auto", help="encoders in training: auto, true or false")
         group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
@@ -86,10 +90,17 @@ class SceneTask(AbsTask):
         rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
         batch = scenes_of_batch(args.batch, world)
         if mode == "valid":
-            return SceneIterFactory(FixedScenes(corpus, "valid", sorted(batch), 32, frozen_content(args)))
-        permuted = getattr(args, "permutations", False)
+            sizes = [size for size in corpus.fixed_counts("valid") if size in batch]
+            if not sizes:
+                raise DataError(
+                    f"{args.data}: no fixed validation scenes of {sorted(batch)} sources; see conf/simu.yaml"
+                )
+            return SceneIterFactory(FixedScenes(corpus, "valid", sizes, 32, frozen_content(args)))
+        permutations = getattr(args, "permutations", 1)
         steps = args.num_iters_per_epoch
-        return SceneIterFactory(FreshScenes(corpus, batch, permuted, steps, args.seed, rank, world), args.num_workers)
+        return SceneIterFactory(
+            FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world), args.num_workers
+        )
 
     @classmethod
     def build_optimizers(cls, args, model):
@@ -128,6 +139,9 @@ def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, giv
     if [list(criterion) for criterion in args.best_model_criterion] != [CRITERION]:
         raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
     scenes_of_batch(args.batch, max(args.ngpu, 1))
+    parse(Augmentation, args.augment, "augment")
+    if getattr(args, "permutations", 1) < 1:
+        raise DataError(f"permutations is {args.permutations}; it must be 1 (the true one alone) or more")
 
 
 def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
@@ -156,19 +170,24 @@ class ClapTask(SceneTask):
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         super().add_task_arguments(parser)
         group = parser.add_argument_group(description="Model")
-        group.add_argument("--permutations", type=lambda v: str(v).lower() == "true", default=False, help="SCL")
+        group.add_argument("--permutations", type=int, default=1, help="of a scene in a batch at most; above 1: SCL")
+        group.add_argument("--clause_weight", type=float, default=0.0, help="of the losses with clause targets")
         group.add_argument("--content_encoder", type=str, default="yamnet")
         group.add_argument("--content_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--fusion", type=str, default="concat")
+        group.add_argument("--fusion_conf", action=NestedDictAction, default={})
         group.add_argument("--text_encoder", type=str, default="hf")
         group.add_argument("--text_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--text_head", type=str, default="pooled")
         group.add_argument("--dim", type=int, default=512)
         group.add_argument("--frozen", nargs="*", default=[], help="parts of the model that do not learn")
 
     @classmethod
     def build_model(cls, args) -> ClapTraining:
         clap = SpatialClap(**clap_conf(args))
-        load_statistics(clap.spatial_encoder.maps, args.dump)
-        return ClapTraining(clap, use_bfloat16(args))
+        if args.spatial_encoder == "ca_se":
+            load_statistics(clap.spatial_encoder.maps, args.dump)
+        return ClapTraining(clap, use_bfloat16(args), args.clause_weight, args.dim)
 
 
 def clap_conf(args: argparse.Namespace) -> dict:
@@ -176,9 +195,13 @@ def clap_conf(args: argparse.Namespace) -> dict:
     names = (
         "content_encoder",
         "content_encoder_conf",
+        "spatial_encoder",
         "spatial_encoder_conf",
+        "fusion",
+        "fusion_conf",
         "text_encoder",
         "text_encoder_conf",
+        "text_head",
         "dim",
         "frozen",
     )
@@ -200,6 +223,7 @@ class SeldTask(SceneTask):
 
     @classmethod
     def build_model(cls, args) -> SeldTraining:
+        check_kind(args, "ca_se")
         class_of = seld_classes(Corpus(args.data, args.dump).classes, args.classes)
         count = len(set(class_of.values()))
         seld = build("SELD", Seld, dict(classes=count, spatial_encoder_conf=args.spatial_encoder_conf))
@@ -220,7 +244,22 @@ def seld_classes(labels: list[str], groups: dict[str, list[str]]) -> dict[str, i
     return class_of
 
 
-TASKS = {"seld": SeldTask, "clap": ClapTask}
+class MaskTask(SceneTask):
+    """Pre-training of the masks of directions."""
+
+    @classmethod
+    def build_model(cls, args) -> MaskTraining:
+        check_kind(args, "masks")
+        return MaskTraining(part(SPATIAL_ENCODERS, "masks", args.spatial_encoder_conf), use_bfloat16(args))
+
+
+def check_kind(args: argparse.Namespace, kind: str) -> None:
+    """DataError unless the spatial encoder is the one that a task pre-trains."""
+    if args.spatial_encoder != kind:
+        raise DataError(f"this task trains the spatial_encoder `{kind}`, not `{args.spatial_encoder}`")
+
+
+TASKS = {"seld": SeldTask, "masks": MaskTask, "clap": ClapTask}
 
 
 def trained_folders(exp: Path) -> list[Path]:
@@ -230,10 +269,15 @@ def trained_folders(exp: Path) -> list[Path]:
     return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
 
 
+def task_of(folder: Path) -> str:
+    """What a training was: a key of TASKS."""
+    return json.loads((Path(folder) / "done.json").read_text())["task"]
+
+
 def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Namespace]:
     """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`."""
     folder = Path(folder)
-    task = TASKS[json.loads((folder / "done.json").read_text())["task"]]
+    task = TASKS[task_of(folder)]
     defaults = vars(task.get_parser().parse_args([]))  # for options that did not exist yet
     stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     args = argparse.Namespace(**{**defaults, **stored, "data": str(corpus.data), "dump": str(corpus.dump)})

@@ -1,7 +1,4 @@
-"""Content encoders: what sounds, whatever the place. All see the mean of both channels.
-
-Common interface: `forward(mono (N, T)) -> (N, dim)`, `dim`, `pretrained` (whether it hears without training).
-"""
+"""Content encoders: what sounds, whatever the place."""
 
 import tempfile
 import zipfile
@@ -15,6 +12,10 @@ from torch.nn import functional as F
 from spclap.model.packaged import packaged
 
 SAMPLE_RATE = 16000
+# The front end of YAMNet, which direction masks share: 25/10 ms frames, HTK mel bands of the magnitude.
+STFT = {"n_fft": 512, "hop_length": 160, "win_length": 400}
+MEL_BANDS = 64
+MEL = {"f_min": 125.0, "f_max": 7500.0, "n_mels": MEL_BANDS, "mel_scale": "htk", "norm": None}
 # (input channels, output channels, stride) of MobileNet v1's separable blocks, as in YAMNet
 _BLOCKS = [(32, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2)]
 _BLOCKS += [(512, 512, 1)] * 5 + [(512, 1024, 2), (1024, 1024, 1)]
@@ -48,12 +49,50 @@ def _yamnet_weights() -> list[torch.Tensor]:
     return weights
 
 
-class YamNet(nn.Module):
+class ContentEncoder(nn.Module):
+    """Convolutional `layers` on the log of a mel spectrum, then a mean over time and frequency.
+
+    Subclasses set `layers`, `dim` (of the output) and `pretrained` (whether it hears without training).
+    """
+
+    dim: int
+    pretrained: bool
+    layers: nn.Sequential
+
+    def __init__(self):
+        super().__init__()
+        self.mel = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, power=1.0, center=False, **STFT, **MEL)
+
+    def spectrum(self, mono: torch.Tensor) -> torch.Tensor:
+        """(N, T) at 16 kHz -> mel magnitudes (N, frames, 64)."""
+        return self.mel(mono).transpose(1, 2)
+
+    def lower(self, spectrum: torch.Tensor, depth: int) -> torch.Tensor:
+        """First `depth` layers: (N, frames, 64) -> (N, channels, fewer frames, fewer bands)."""
+        return self.layers[:depth]((spectrum + 1e-3).log()[:, None])
+
+    def upper(self, maps: torch.Tensor, depth: int) -> torch.Tensor:
+        """The layers after the first `depth`, on what `lower` gave: (N, channels, frames, bands) -> (N, dim)."""
+        return self.layers[depth:](maps).mean(dim=(2, 3))
+
+    def maps(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """(N, frames, 64) -> (N, dim, fewer frames, fewer bands)."""
+        return self.lower(spectrum, len(self.layers))
+
+    def embed(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """(N, frames, 64) -> (N, dim)."""
+        return self.maps(spectrum).mean(dim=(2, 3))
+
+    def forward(self, mono: torch.Tensor) -> torch.Tensor:
+        """(N, T) at 16 kHz -> (N, dim)."""
+        return self.embed(self.spectrum(mono))
+
+
+class YamNet(ContentEncoder):
     """YAMNet's embedding (1024-d), pretrained on AudioSet, rebuilt in torch.
 
     The network is fully convolutional here: one pass over the whole recording and a mean over time and
     frequency, instead of patches of 0.96 s. On one patch both are the same.
-    Front end: 25/10 ms frames, n_fft 512, 64 HTK mel bands 125-7500 Hz of the magnitude, log(x + 0.001).
     """
 
     dim = 1024
@@ -61,10 +100,6 @@ class YamNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.mel = torchaudio.transforms.MelSpectrogram(
-            SAMPLE_RATE, n_fft=512, win_length=400, hop_length=160, f_min=125.0, f_max=7500.0, n_mels=64, power=1.0,
-            center=False, mel_scale="htk", norm=None,
-        )  # fmt: skip
         layers: list[nn.Module] = [_Conv(1, 32, 3, 2)]
         for inputs, outputs, stride in _BLOCKS:
             layers += [_Conv(inputs, inputs, 3, stride, groups=inputs), _Conv(inputs, outputs, 1)]
@@ -75,28 +110,15 @@ class YamNet(nn.Module):
                 layer.weight.copy_(next(weights))
                 layer.bias.copy_(next(weights))
 
-    def log_mel(self, mono: torch.Tensor) -> torch.Tensor:
-        """(N, T) at 16 kHz -> (N, frames, 64)."""
-        return (self.mel(mono).transpose(1, 2) + 1e-3).log()
 
-    def embed(self, log_mel: torch.Tensor) -> torch.Tensor:
-        """(N, frames, 64) -> (N, 1024)."""
-        return self.layers(log_mel[:, None]).mean(dim=(2, 3))
-
-    def forward(self, mono: torch.Tensor) -> torch.Tensor:
-        """(N, T) at 16 kHz -> (N, 1024)."""
-        return self.embed(self.log_mel(mono))
-
-
-class SmallCnn(nn.Module):
+class SmallCnn(ContentEncoder):
     """A small CNN on log mel spectra, trained from scratch."""
 
     pretrained = False
 
-    def __init__(self, channels: int = 32, dim: int = 256, mels: int = 64):
+    def __init__(self, channels: int = 32, dim: int = 256):
         super().__init__()
         self.dim = dim
-        self.mel = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, n_fft=512, hop_length=160, n_mels=mels)
         layers: list[nn.Module] = [nn.BatchNorm2d(1)]
         sizes = [1, channels, 2 * channels, 4 * channels, dim]
         for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
@@ -107,10 +129,6 @@ class SmallCnn(nn.Module):
                 nn.MaxPool2d(2),
             ]
         self.layers = nn.Sequential(*layers)
-
-    def forward(self, mono: torch.Tensor) -> torch.Tensor:
-        """(N, T) at 16 kHz -> (N, dim)."""
-        return self.layers((self.mel(mono)[:, None] + 1e-5).log()).mean(dim=(2, 3))
 
 
 CONTENT_ENCODERS = {"yamnet": YamNet, "cnn": SmallCnn}

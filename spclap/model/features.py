@@ -61,7 +61,11 @@ class StereoMaps(nn.Module):
         return (self.maps(stereo) - self.mean) / self.std
 
 
-def joint_level(stereo: torch.Tensor, rms: float = 0.1) -> torch.Tensor:
-    """Scale each recording (N, 2, T) to one root mean square over both channels together."""
-    level = stereo.square().mean(dim=(1, 2), keepdim=True).sqrt()
-    return stereo * (rms / level.clamp_min(1e-6))
+def level_factor(stereo: torch.Tensor, rms: float = 0.1) -> torch.Tensor:
+    """(N, 2, T) -> (N, 1, 1), the factor that gives each recording one root mean square over both channels together."""
+    return rms / stereo.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp_min(1e-6)
+
+
+def joint_level(stereo: torch.Tensor) -> torch.Tensor:
+    """Recordings (N, 2, T) of one level, whatever theirs was."""
+    return stereo * level_factor(stereo)

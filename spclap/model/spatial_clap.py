@@ -1,4 +1,4 @@
-"""Spatial-CLAP: monaural content encoder and content-aware spatial encoder beside a text encoder."""
+"""Spatial-CLAP: content encoder, spatial encoder and their fusion beside a text encoder."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from spclap.errors import DataError
+from spclap.model.blocks import TEXT_HEADS
 from spclap.model.content_encoder import CONTENT_ENCODERS
+from spclap.model.direction_masks import FixedMasks, LearnedMasks
 from spclap.model.features import joint_level
+from spclap.model.fusion import FUSIONS
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 from spclap.model.text_encoder import TEXT_ENCODERS
 
 
-def part(registry: dict, kind: str, conf: dict) -> nn.Module:
+def part(registry: dict, kind: str, conf: dict | None) -> nn.Module:
     """Build one part that a YAML names; DataError names the key or value that the part refuses."""
     if kind not in registry:
         raise DataError(f"`{kind}` is not one of {', '.join(registry)}")
-    return build(kind, registry[kind], conf)
+    return build(kind, registry[kind], conf or {})
 
 
 def build(name: str, part_class: type[nn.Module], conf: dict) -> nn.Module:
@@ -29,37 +32,43 @@ def build(name: str, part_class: type[nn.Module], conf: dict) -> nn.Module:
         raise DataError(f"options of `{name}`: {error}") from error
 
 
-def projection(inputs: int, outputs: int) -> nn.Sequential:
-    """Linear -> ReLU -> Linear, as in the paper."""
-    return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.Linear(outputs, outputs))
+SPATIAL_ENCODERS = {"ca_se": ContentAwareSpatialEncoder, "masks": LearnedMasks, "fixed_masks": FixedMasks}
 
 
 class SpatialClap(nn.Module):
     """Audio and text vectors of unit length in one space.
 
-    Args: kinds and options of the parts, as in conf/train_scl.yaml; `dim` of the space (paper: 512); `frozen`,
-    names of parts that training leaves as they are, batch normalisation included. DataError for values that do not
-    fit.
+    Args: kinds and options of the parts, as in conf/train_scl.yaml; `fusion` makes the audio vector of what content
+    and spatial encoder hear, `text_head` the text vector of what the text encoder reads; `dim` of the space (paper:
+    512); `frozen`, names of parts that training leaves as they are, batch normalisation included. The defaults are the
+    paper's. DataError for values that do not fit.
     """
 
     def __init__(
         self,
         content_encoder: str = "yamnet",
         content_encoder_conf: dict | None = None,
+        spatial_encoder: str = "ca_se",
         spatial_encoder_conf: dict | None = None,
+        fusion: str = "concat",
+        fusion_conf: dict | None = None,
         text_encoder: str = "hf",
         text_encoder_conf: dict | None = None,
+        text_head: str = "pooled",
         dim: int = 512,
         frozen: Sequence[str] = (),
     ):
         super().__init__()
-        self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf or {})
-        self.spatial_encoder = build("ca-se", ContentAwareSpatialEncoder, spatial_encoder_conf or {})
-        self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf or {})
-        self.content_norm = nn.LayerNorm(self.content_encoder.dim)
-        self.spatial_norm = nn.LayerNorm(self.spatial_encoder.dim)
-        self.audio_projection = projection(self.content_encoder.dim + self.spatial_encoder.dim, dim)
-        self.text_projection = projection(self.text_encoder.dim, dim)
+        self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf)
+        self.spatial_encoder = part(SPATIAL_ENCODERS, spatial_encoder, spatial_encoder_conf)
+        self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf)
+        ends = {"content_encoder": self.content_encoder, "spatial_encoder": self.spatial_encoder, "dim": dim}
+        fitting = getattr(FUSIONS.get(fusion), "spatial_encoders", (spatial_encoder,))
+        if spatial_encoder not in fitting:
+            needed = " or ".join(fitting)
+            raise DataError(f"fusion `{fusion}` needs the spatial_encoder {needed}, not `{spatial_encoder}`")
+        self.fusion = part(FUSIONS, fusion, {**ends, **(fusion_conf or {})})
+        self.text_head = part(TEXT_HEADS, text_head, {"inputs": self.text_encoder.dim, "dim": dim})
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         if isinstance(frozen, str):
             raise DataError(f"frozen is `{frozen}`; write a list, such as [{frozen}]")
@@ -80,15 +89,17 @@ class SpatialClap(nn.Module):
         return self.content_encoder(joint_level(stereo).mean(dim=1))
 
     def embed_audio(self, stereo: torch.Tensor, content: torch.Tensor | None = None) -> torch.Tensor:
-        """(N, 2, T) -> (N, dim) of unit length. `content` (N, content dim) if it was extracted before."""
-        content = self.content(stereo) if content is None else content
-        spatial = self.spatial_encoder(joint_level(stereo))
-        both = torch.cat([self.content_norm(content), self.spatial_norm(spatial)], dim=1)
-        return F.normalize(self.audio_projection(both), dim=1)
+        """(N, 2, T) -> (N, dim) of unit length. `content` (N, content dim), as `content()` gives it, if it is known."""
+        vectors = self.fusion(self.content_encoder, self.spatial_encoder, joint_level(stereo), content)
+        return F.normalize(vectors, dim=1)
+
+    def text_vectors(self, ids: torch.Tensor) -> torch.Tensor:
+        """Token ids (N, L) -> (N, dim) of any length."""
+        return self.text_head(self.text_encoder, ids)
 
     def embed_text(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids (N, L) -> (N, dim) of unit length."""
-        return F.normalize(self.text_projection(self.text_encoder(ids)), dim=1)
+        return F.normalize(self.text_vectors(ids), dim=1)
 
     def scale(self) -> torch.Tensor:
         """Factor on cosine similarities, at most 100 as in CLIP."""

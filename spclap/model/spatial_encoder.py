@@ -30,9 +30,12 @@ class ContentAwareSpatialEncoder(nn.Module):
         self.gru = nn.GRU(hidden, hidden, num_layers=2, batch_first=True, bidirectional=True)
         self.dim = 2 * hidden
 
-    def forward(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) at the recipe's sample rate -> (N, dim)."""
+    def frames(self, stereo: torch.Tensor) -> torch.Tensor:
+        """(N, 2, T) at the recipe's sample rate -> (N, frames, dim)."""
         assert stereo.ndim == 3 and stereo.shape[1] == 2, f"expected (N, 2, T), got {tuple(stereo.shape)}"
         maps = self.cnn(self.maps(stereo).contiguous(memory_format=torch.channels_last))
-        frames, _ = self.gru(self.middle_linear(maps.transpose(1, 2).flatten(2)))
-        return frames.mean(dim=1)
+        return self.gru(self.middle_linear(maps.transpose(1, 2).flatten(2)))[0]
+
+    def forward(self, stereo: torch.Tensor) -> torch.Tensor:
+        """(N, 2, T) at the recipe's sample rate -> (N, dim)."""
+        return self.frames(stereo).mean(dim=1)

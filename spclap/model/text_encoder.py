@@ -1,6 +1,8 @@
 """Text encoders with their tokenizers.
 
-Common interface: `encoder.tokenize(list of N captions) -> ids (N, L) int64, padded`, `encoder(ids) -> (N, dim)`.
+Common interface: `encoder.tokenize(list of N captions)` -> ids (N, L) int64, padded; `encoder.states(ids)` ->
+(N, L, dim) and a mask (N, L), 1 for tokens and 0 for padding; `encoder.pool(states, mask)` -> (N, dim);
+`encoder(ids)` does both.
 """
 
 from pathlib import Path
@@ -21,7 +23,22 @@ def local_model(name: str) -> str:
     return str(packaged(*PACKAGED[name], install=f"{name}==0.1.0"))
 
 
-class HFText(nn.Module):
+class TextEncoder(nn.Module):
+    """What all of them share."""
+
+    def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        raise NotImplementedError
+
+    def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Mean over the tokens that are there."""
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.pool(*self.states(ids))
+
+
+class HFText(TextEncoder):
     """Any encoder of the transformers library.
 
     Args:
@@ -70,15 +87,15 @@ class HFText(nn.Module):
     def tokenize(self, captions: list[str]) -> torch.Tensor:
         return self.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")["input_ids"]
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mask = (ids != self.tokenizer.pad_token_id).long()
-        out = self.model(input_ids=ids, attention_mask=mask)
-        if self.pooling == "pooler":
-            return out.pooler_output
-        return mean_over_tokens(out.last_hidden_state, mask)
+        return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask
+
+    def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return self.model.pooler(states) if self.pooling == "pooler" else super().pool(states, mask)
 
 
-class TransformerText(nn.Module):
+class TransformerText(TextEncoder):
     """A small transformer trained from scratch on sentencepiece tokens (stage 2 trains the tokenizer)."""
 
     def __init__(self, tokenizer: str, dim: int = 128, layers: int = 2, heads: int = 4, max_tokens: int = 96):
@@ -98,16 +115,10 @@ class TransformerText(nn.Module):
         rows = [torch.tensor(self.pieces.encode(c)[: self.max_tokens]) + 1 for c in captions]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mask = (ids != 0).long()
-        hidden = self.encoder(self.tokens(ids) + self.positions[: ids.shape[1]], src_key_padding_mask=mask == 0)
-        return mean_over_tokens(hidden, mask)
-
-
-def mean_over_tokens(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """(N, L, D), (N, L) -> (N, D), the mean over the tokens that are there."""
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        hidden = self.tokens(ids) + self.positions[: ids.shape[1]]
+        return self.encoder(hidden, src_key_padding_mask=mask == 0), mask
 
 
 TEXT_ENCODERS = {"hf": HFText, "transformer": TransformerText}

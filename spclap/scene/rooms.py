@@ -29,7 +29,7 @@ class RoomConf:
     width: list[float]  # m
     height: list[float]  # m
     rt60: list[float]  # s
-    spacing: float  # m, between the two microphones
+    spacing: float | list[float]  # m, between the two microphones; [low, high] is drawn for each place
     mic_height: list[float]  # m
     source_height: list[float]  # m
     distance: list[float]  # m, horizontal, from the centre of the pair
@@ -41,16 +41,25 @@ class RoomConf:
             bounds = getattr(self, name)
             if not (isinstance(bounds, list) and len(bounds) == 2 and 0 < bounds[0] <= bounds[1]):
                 raise ValueError(f"{name} is {bounds}; it must be [low, high], above 0 and in order")
-        for name in ("places_per_direction", "spacing", "wall_margin", "rir_seconds"):
+        low, high = self.spacings
+        if not 0 < low <= high:
+            raise ValueError(f"spacing is {self.spacing}; it must be a length or [low, high], above 0 and in order")
+        for name in ("places_per_direction", "wall_margin", "rir_seconds"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if self.spacing / 2 >= self.wall_margin or self.mic_height[1] >= self.height[0]:
+        if high / 2 >= self.wall_margin or self.mic_height[1] >= self.height[0]:
             raise ValueError(
                 f"a microphone may lie outside a room: wall_margin {self.wall_margin} must be above half the spacing "
                 f"{self.spacing}, the highest mic_height {self.mic_height[1]} below the lowest height {self.height[0]}"
             )
         if few := [split for split, count in self.count.items() if count < 1]:
             raise ValueError(f"count of {few[0]} is {self.count[few[0]]}; it must be 1 or more")
+
+    @property
+    def spacings(self) -> tuple[float, float]:
+        """Least and largest spacing, m."""
+        low, high = self.spacing if isinstance(self.spacing, list) else (self.spacing, self.spacing)
+        return low, high
 
 
 def _pair(center: np.ndarray, yaw: float, spacing: float) -> np.ndarray:
@@ -128,7 +137,7 @@ def simulate_room(conf: RoomConf, sample_rate: int, name: str, seed: list[int]) 
         )
     rirs, rows = [], []
     for direction, (center, yaw, azimuth, position) in places:
-        microphones = _pair(center, yaw, conf.spacing)
+        microphones = _pair(center, yaw, rng.uniform(*conf.spacings))
         rirs.append(image_source_rirs(size, rt60, microphones, position[None], sample_rate, taps))
         rows.append(
             dict(
@@ -163,8 +172,13 @@ def write_bank(path: Path, split: str, conf: RoomConf, sample_rate: int, seed: l
         for _, room_rows in results
         for r in room_rows
     ]
+    save_bank(path, np.concatenate([rirs for rirs, _ in results]), rows)
+
+
+def save_bank(path: Path, rirs: np.ndarray, rows: list[dict]) -> None:
+    """Write what `RirBank` reads: RIRs (n, 2, taps) and a row per RIR with room, azimuth and direction at least."""
     with atomic_path(path / "rirs.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, np.concatenate([rirs for rirs, _ in results]))
+        np.save(file, rirs)
     with atomic_path(path / "table.csv") as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 

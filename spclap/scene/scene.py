@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from spclap.data.datadir import atomic_write_text
 from spclap.errors import DataError
 
@@ -15,7 +17,7 @@ class Source:
     """A clip at a place.
 
     `start` in [0, 1) says where in the clip the window begins, `gain_db` is relative to the other
-    sources, `rir` is the row of the split's RIR bank.
+    sources, `rir` is the row of the split's RIR bank. `speed` and `eq_db` (see augment.py) change the dry clip.
     """
 
     clip: str
@@ -26,15 +28,21 @@ class Source:
     azimuth: float
     start: float
     gain_db: float
+    speed: float = 1.0
+    eq_db: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Scene:
-    """1..K sources in one room. Rendering a scene twice gives identical samples."""
+    """1..K sources in one room. Rendering a scene twice gives identical samples.
+
+    A `mirrored` scene is heard with the channels of its RIRs exchanged; its sources say where that puts them.
+    """
 
     id: str
     room: str
     sources: tuple[Source, ...]
+    mirrored: bool = False
 
     @property
     def size(self) -> int:
@@ -44,9 +52,23 @@ class Scene:
         """Assignments of clips to places: entry k of a permutation is the clip heard at place k.
 
         The identity comes first (permutation 0 is the true one); the others are the hard negatives of
-        spatial contrastive learning (SCL).
+        spatial contrastive learning (SCL). One that says the same as an earlier one is left out: exchanging two
+        sounds at the same place changes nothing.
         """
-        return list(itertools.permutations(range(self.size)))
+        kept: dict[tuple, tuple[int, ...]] = {}
+        for permutation in itertools.permutations(range(self.size)):
+            kept.setdefault(self.meanings(permutation)[1], permutation)
+        return list(kept.values())
+
+    def draw_permutations(self, limit: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+        """All permutations if there are no more than `limit`, else the true one and drawn derangements (no clip at
+        its own place), or other permutations where these are too few."""
+        every = self.permutations()
+        if len(every) <= limit:
+            return every
+        others = [every[1 + index] for index in rng.permutation(len(every) - 1)]
+        others.sort(key=lambda p: any(clip == place for place, clip in enumerate(p)))  # stable: derangements first
+        return [every[0], *others[: limit - 1]]
 
     def meanings(self, permutation: Sequence[int]) -> tuple[tuple, tuple]:
         """What a permutation says: sorted (label, direction) pairs, and sorted (caption, direction) pairs.
@@ -65,6 +87,11 @@ def write_scenes(path: Path, scenes: list[Scene]) -> None:
     atomic_write_text(path, "".join(json.dumps(asdict(scene)) + "\n" for scene in scenes))
 
 
+def _source(item: dict) -> Source:
+    """A source from its JSON object, whose lists are tuples here."""
+    return Source(**{key: tuple(value) if isinstance(value, list) else value for key, value in item.items()})
+
+
 def read_scenes(path: Path) -> list[Scene]:
     """Read what `write_scenes` wrote; DataError with file and line for anything else."""
     path = Path(path)
@@ -74,8 +101,8 @@ def read_scenes(path: Path) -> list[Scene]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             item = json.loads(line)
-            sources = tuple(Source(**{**source, "labels": tuple(source["labels"])}) for source in item["sources"])
-            scenes.append(Scene(item["id"], item["room"], sources))
+            sources = tuple(_source(source) for source in item["sources"])
+            scenes.append(Scene(item["id"], item["room"], sources, item.get("mirrored", False)))
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise DataError(f"{path}:{number}: not a scene ({error}); delete the file and rerun stage 1") from error
     if not scenes:

@@ -3,26 +3,32 @@
 from collections.abc import Sequence
 
 import numpy as np
+import soxr
 import torch
 from scipy.fft import next_fast_len
 
 from spclap.data.audio import ClipPack
+from spclap.scene.augment import equalise
 from spclap.scene.rooms import RirBank
-from spclap.scene.scene import Scene
+from spclap.scene.scene import Scene, Source
 
 SOURCE_RMS = 0.1  # level of a dry window before its gain
 
 
-def dry_window(pack: ClipPack, clip: str, start: float, gain_db: float, samples: int) -> np.ndarray:
+def dry_window(pack: ClipPack, source: Source, samples: int) -> np.ndarray:
     """(samples,) of a clip at a fixed level. Short clips are repeated, so all sources sound all the time."""
-    length = pack.length(clip)
-    if length > samples:
-        first = int(start * (length - samples))
-        window = pack.read(clip, first, first + samples)
+    length, wanted = pack.length(source.clip), round(samples * source.speed)
+    if length > wanted:
+        first = int(source.start * (length - wanted))
+        window = pack.read(source.clip, first, first + wanted)
     else:
-        window = np.resize(np.roll(pack.read(clip), -int(start * length)), samples)
+        window = np.resize(np.roll(pack.read(source.clip), -int(source.start * length)), wanted)
+    if wanted != samples:
+        window = np.resize(soxr.resample(window, wanted, samples), samples)
+    if source.eq_db:
+        window = equalise(window, source.eq_db)
     rms = float(np.sqrt(np.mean(np.square(window)))) + 1e-8
-    return window * np.float32(SOURCE_RMS / rms * 10 ** (gain_db / 20))
+    return window * np.float32(SOURCE_RMS / rms * 10 ** (source.gain_db / 20))
 
 
 def spatialize(dry: torch.Tensor, rirs: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
@@ -55,8 +61,8 @@ def dry_parts(
     rirs (K, 2, taps), pairs (N, S, 2) with N the number of (scene, permutation) and S the largest scene.
     """
     sources = [source for scene, _ in items for source in scene.sources]
-    dry = np.stack([dry_window(pack, s.clip, s.start, s.gain_db, samples) for s in sources])
-    rirs = np.stack([bank.rirs[s.rir] for s in sources])
+    dry = np.stack([dry_window(pack, source, samples) for source in sources])
+    rirs = np.stack([bank.rirs[s.rir][:: -1 if scene.mirrored else 1] for scene, _ in items for s in scene.sources])
     largest = max(scene.size for scene, _ in items)
     pairs, first = [], 0
     for scene, permutations in items:

@@ -1,0 +1,137 @@
+"""Score trained models in places that they were not trained on: other microphones, other rooms, a measured head."""
+
+import argparse
+import json
+import logging
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from spclap.bin import run_main
+from spclap.data.config import load_config, parse
+from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.stamp import require_complete, require_dump
+from spclap.evaluate.metrics import bootstrap, paired_difference
+from spclap.evaluate.protocols import Embeddings, assignment, direction
+from spclap.scene.corpus import Corpus
+from spclap.scene.head import HeadConf, read_head, write_head_bank
+from spclap.scene.rooms import RirBank, RoomConf, write_bank
+from spclap.scene.sampler import SceneSampler
+
+Values = dict[str, np.ndarray]  # metric -> outcome of each scene
+
+
+@dataclass(frozen=True)
+class GeneralizeConf:
+    """conf/generalize.yaml."""
+
+    seed: int
+    rooms: int
+    scenes: dict[int, int]
+    conditions: dict[str, dict]
+    heads: dict[str, dict]
+
+
+def banks(conf: GeneralizeConf, corpus: Corpus, folder: Path, sofa: Path | None, nj: int) -> dict[str, RirBank]:
+    """Impulse responses of every condition, written below `folder`."""
+    rooms, rate = corpus.simu.rooms, corpus.simu.sample_rate
+    found = {}
+    for name, changes in conf.conditions.items():
+        changed = parse(RoomConf, {**asdict(rooms), "count": {"test": conf.rooms}, **changes}, f"conditions: {name}")
+        write_bank(folder / name, "test", changed, rate, [conf.seed, 7], nj)
+        found[name] = RirBank(folder / name)
+    if sofa is None:
+        logging.warning("no --sofa, so no measured head: %s are left out", ", ".join(conf.heads))
+        return found
+    head, taps = read_head(sofa, rate), round(rooms.rir_seconds * rate)
+    for name, values in conf.heads.items():
+        shape = parse(HeadConf, values, f"heads: {name}")
+        write_head_bank(folder / name, head, shape, conf.rooms, taps, rate, [conf.seed, 8])
+        found[name] = RirBank(folder / name)
+    return found
+
+
+@torch.no_grad()
+def outcomes(model, corpus: Corpus, bank: RirBank, conf: GeneralizeConf, what: str) -> Values:
+    """Direction and assignment per scene of a model in one condition."""
+    from spclap.engine.iterators import collate
+
+    sampler, pack = SceneSampler(load_datadir(corpus.data / "test"), bank, corpus.simu.scenes), corpus.pack("test")
+    values = {}
+    for size, count in conf.scenes.items():
+        scenes, embeddings = sampler.fixed([conf.seed, 9], size, count, what), Embeddings(model.clap)
+        for first in tqdm(range(0, count, 32), desc=f"{what} {size}src"):
+            part = scenes[first : first + 32]
+            _, batch = collate([(scene, [tuple(range(size))]) for scene in part], pack, bank, corpus.samples)
+            embeddings.add(part, model.clap.embed_audio(model.stereo(batch)).numpy())
+        if size <= 2:
+            values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
+        if size >= 2:
+            values[f"assignment_{size}src"] = 100.0 * assignment(embeddings)
+    return values
+
+
+def table(found: dict[str, dict[str, Values]], tags: list[str]) -> str:
+    """Markdown: a line per condition and model, and the difference of the first two models on the same scenes."""
+    metrics = list(next(iter(found.values()))[tags[0]])
+    lines = ["| condition | model | " + " | ".join(metrics) + " |", "|---|---|" + "---|" * len(metrics)]
+    for condition, models in found.items():
+        for tag in tags:
+            cells = [bootstrap(models[tag][metric]) for metric in metrics]
+            lines.append(row(condition, tag, cells))
+        if len(tags) > 1:
+            cells = [paired_difference(*(models[tag][metric] for tag in tags[:2])) for metric in metrics]
+            lines.append(row(condition, f"{tags[0]}-{tags[1]}", cells))
+    return "\n".join(lines)
+
+
+def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> str:
+    return (
+        f"| {condition} | {name} | " + " | ".join(f"{v:.1f} [{low:.1f}, {high:.1f}]" for v, low, high in cells) + " |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
+    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders of trained models; the difference of the first two is told",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="Markdown table, written; scenes' outcomes beside it as JSON"
+    )
+    parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/generalize.yaml")])
+    parser.add_argument("--sofa", type=Path, help="SOFA file of a measured head, first receiver left")
+    parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
+    args = parser.parse_args()
+    from spclap.engine.task import load_training
+
+    conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
+    require_dump(args.data, args.dump)
+    for folder in args.models:
+        require_complete(folder, "stages 3 and 4 (train)")
+    models = {folder.name: load_training(folder, corpus)[0] for folder in args.models}
+    with tempfile.TemporaryDirectory() as scratch:
+        conditions = banks(conf, corpus, Path(scratch), args.sofa, args.nj)
+        found = {
+            name: {tag: outcomes(model, corpus, bank, conf, f"{name} {tag}") for tag, model in models.items()}
+            for name, bank in conditions.items()
+        }
+    text = table(found, list(models))
+    plain = {n: {t: {m: v.tolist() for m, v in values.items()} for t, values in ms.items()} for n, ms in found.items()}
+    atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
+    atomic_write_text(args.out, text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    run_main(main)

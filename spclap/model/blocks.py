@@ -1,0 +1,102 @@
+"""A space that binds by construction: one block of dimensions per direction, filled with what sounds there.
+
+The cosine of two such vectors is a sum over directions, so exchanging two sounds changes it, and content learned at
+one direction holds at all of them because all blocks share one projection.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+DIRECTION_COUNT = 5  # words of spclap.scene.directions, from left to right
+
+
+def projection(inputs: int, outputs: int, hidden: int | None = None) -> nn.Sequential:
+    """Linear -> ReLU -> Linear, as in the paper, whose hidden size is that of the output."""
+    hidden = hidden or outputs
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+
+
+def block_size(dim: int) -> int:
+    """Dimensions of a direction's block; ValueError unless they fill `dim`."""
+    if dim % DIRECTION_COUNT:
+        raise ValueError(f"dim is {dim}; blocks of {DIRECTION_COUNT} directions need a multiple of {DIRECTION_COUNT}")
+    return dim // DIRECTION_COUNT
+
+
+class ContentBlocks(nn.Module):
+    """Content heard per direction -> vector; how much of the energy comes from there scales its block."""
+
+    def __init__(self, inputs: int, dim: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(inputs)
+        self.projection = projection(inputs + 1, block_size(dim), dim)
+        self.gate = projection(1, 1, 16)
+
+    def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        """(N, directions, inputs) and shares of the energy (N, directions) -> (N, dim)."""
+        level = (share + 1e-4).log().unsqueeze(-1)
+        blocks = self.projection(torch.cat([self.norm(content), level], dim=-1)) * F.softplus(self.gate(level))
+        return blocks.flatten(1)
+
+
+class PooledText(nn.Module):
+    """The paper's text side: pooled states -> Linear -> ReLU -> Linear."""
+
+    def __init__(self, inputs: int, dim: int):
+        super().__init__()
+        self.projection = projection(inputs, dim)
+
+    def forward(self, encoder: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+        """Token ids (N, L) -> (N, dim)."""
+        return self.projection(encoder(ids))
+
+
+class DirectionQueries(nn.Module):
+    """A learned query per direction attends to the tokens of a caption, or to a learned state where nothing is said
+    of that direction; one projection for all makes the blocks."""
+
+    def __init__(self, inputs: int, dim: int):
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(DIRECTION_COUNT, inputs) * 0.05)
+        self.key = nn.Linear(inputs, inputs)
+        self.nothing = nn.Parameter(torch.zeros(inputs))
+        self.projection = projection(inputs, block_size(dim), dim)
+
+    def forward(self, encoder: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+        """Token ids (N, L) -> (N, dim)."""
+        states, mask = encoder.states(ids)
+        states = torch.cat([self.nothing.expand(len(states), 1, -1).to(states.dtype), states], dim=1)
+        mask = F.pad(mask, (1, 0), value=1)
+        scores = self.queries @ self.key(states).transpose(1, 2)
+        weights = scores.masked_fill(mask[:, None] == 0, float("-inf")).softmax(dim=-1)
+        return self.projection(weights.to(states.dtype) @ states).flatten(1)
+
+
+TEXT_HEADS = {"pooled": PooledText, "queries": DirectionQueries}
+
+
+class ClauseTargets(nn.Module):
+    """Vectors that text and audio of a scene should both have, made from its sources apart (training only).
+
+    Telling a scene from its swap is a saddle: audio has no gradient for it before text tells the two captions apart,
+    and the other way round. Simulated scenes know their parts: each source's caption without a place, projected, is
+    put into the block of its direction. These vectors tell scene and swap apart from the first step on.
+    """
+
+    def __init__(self, inputs: int, dim: int):
+        super().__init__()
+        self.projection = projection(inputs, block_size(dim), dim)
+
+    def forward(self, contents: torch.Tensor, items: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+        """Pooled captions of sources (K, inputs), items (K,) they belong to, directions (K,) -> (N, dim)."""
+        blocks = self.projection(contents)
+        count = int(items.max()) + 1
+        placed = blocks.new_zeros(count, DIRECTION_COUNT, blocks.shape[1])
+        return placed.index_put((items, directions), blocks, accumulate=True).flatten(1)
+
+
+def distance(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean over rows of 1 - cosine plus the squared logarithm of the ratio of lengths; (N, D), (N, D) -> ()."""
+    ratio = vectors.norm(dim=1).log() - targets.norm(dim=1).log()
+    return (1 - F.cosine_similarity(vectors, targets) + ratio.square()).mean()

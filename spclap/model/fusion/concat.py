@@ -1,0 +1,25 @@
+"""The paper's fusion: pooled content beside pooled space."""
+
+import torch
+from torch import nn
+
+from spclap.model.blocks import projection
+from spclap.model.content_encoder import ContentEncoder
+from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
+
+
+class Concat(nn.Module):
+    """Both vectors normalised, concatenated, then Linear -> ReLU -> Linear (PAPER, "The system")."""
+
+    spatial_encoders = ("ca_se",)
+
+    def __init__(self, content_encoder: ContentEncoder, spatial_encoder: ContentAwareSpatialEncoder, dim: int):
+        super().__init__()
+        self.content_norm = nn.LayerNorm(content_encoder.dim)
+        self.spatial_norm = nn.LayerNorm(spatial_encoder.dim)
+        self.projection = projection(content_encoder.dim + spatial_encoder.dim, dim)
+
+    def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
+        content = content_encoder(stereo.mean(dim=1)) if content is None else content
+        spatial = spatial_encoder(stereo)
+        return self.projection(torch.cat([self.content_norm(content), self.spatial_norm(spatial)], dim=1))

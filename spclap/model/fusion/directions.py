@@ -1,0 +1,43 @@
+"""Content per direction: the mixture's spectrum is split by masks, the content encoder hears each part."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spclap.model.blocks import ContentBlocks
+from spclap.model.content_encoder import ContentEncoder
+
+
+class Directions(nn.Module):
+    """Masks of a spatial encoder -> content encoder per direction -> `ContentBlocks`.
+
+    Args: depth, number of layers of the content encoder that hear the mixture once, before the masks; 0: the mel
+    spectrum itself is masked, which costs a whole pass per direction.
+    """
+
+    spatial_encoders = ("masks", "fixed_masks")
+
+    def __init__(self, content_encoder: ContentEncoder, spatial_encoder: nn.Module, dim: int, depth: int = 0):
+        super().__init__()
+        if not 0 <= depth < len(content_encoder.layers):
+            raise ValueError(f"depth is {depth}, the content encoder has {len(content_encoder.layers)} layers")
+        self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)
+
+    def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
+        masks, spectrum = spatial_encoder(stereo), content_encoder.spectrum(stereo.mean(dim=1))
+        masked = masks * spectrum[:, None]
+        energy = masked.square().sum(dim=(2, 3))
+        if self.depth == 0:
+            found = content_encoder.embed(masked.flatten(0, 1))
+        else:
+            found = self.masked_maps(content_encoder, masks, spectrum)
+        found = found.unflatten(0, masks.shape[:2])
+        return self.blocks(found, energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9))
+
+    def masked_maps(self, content_encoder, masks, spectrum) -> torch.Tensor:
+        """(N * directions, content dim): where a mask is 0, the maps are those of silence."""
+        maps = content_encoder.lower(spectrum, self.depth)
+        silence = content_encoder.lower(torch.zeros_like(spectrum[:1]), self.depth)
+        masks = F.adaptive_avg_pool2d(masks, maps.shape[2:]).to(maps.dtype).unsqueeze(2)
+        masked = silence[:, None] + masks * (maps - silence)[:, None]
+        return content_encoder.upper(masked.flatten(0, 1), self.depth)

@@ -1,0 +1,93 @@
+"""Impulse responses of a measured head, anechoic or with a simulated tail, as a bank like that of simulated rooms."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+from scipy.signal import fftconvolve
+
+from spclap.errors import DataError
+from spclap.scene.directions import DIRECTIONS, zone
+from spclap.scene.rooms import save_bank
+
+
+@dataclass(frozen=True)
+class HeadConf:
+    """A condition of conf/generalize.yaml. Ranges are [low, high], drawn evenly."""
+
+    rt60: tuple[float, float] | None = None  # s, of the tail; none: anechoic
+    drr_db: tuple[float, float] = (3.0, 9.0)  # dB, energy of the measured response over that of the tail
+    tail_delay: float = 0.005  # s, from the measured response's start to the tail's
+
+
+@dataclass(frozen=True)
+class Head:
+    """Measured responses (n, 2, taps), left ear first, with azimuth (ours: negative left) and elevation in degrees."""
+
+    responses: np.ndarray
+    azimuth: np.ndarray
+    elevation: np.ndarray
+
+
+def read_head(path: Path, sample_rate: int) -> Head:
+    """Read a SOFA file (AES69, SimpleFreeFieldHRIR), resampled; both ears together.
+
+    DataError for a file that cannot be read, has another convention, or whose first receiver is not the left ear.
+    """
+    import sofar
+
+    try:
+        sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as SOFA: {error}; see README.md for where to get one") from error
+    if sofa.GLOBAL_SOFAConventions != "SimpleFreeFieldHRIR":
+        raise DataError(f"{path}: convention {sofa.GLOBAL_SOFAConventions}, expected SimpleFreeFieldHRIR")
+    ears = np.reshape(sofa.ReceiverPosition, (2, 3))
+    if sofa.ReceiverPosition_Type != "cartesian" or ears[0, 1] <= ears[1, 1]:
+        raise DataError(
+            f"{path}: receivers at {ears.tolist()}; the first must be the left ear, in metres, y to the left"
+        )
+    rate = float(np.squeeze(sofa.Data_SamplingRate))
+    measured = np.asarray(sofa.Data_IR, dtype=np.float32)  # (n, 2, taps)
+    flat = soxr.resample(measured.reshape(-1, measured.shape[-1]).T, rate, sample_rate).T
+    counterclockwise, elevation = np.asarray(sofa.SourcePosition, dtype=float)[:, :2].T
+    azimuth = -((counterclockwise + 180) % 360 - 180)
+    return Head(flat.reshape(*measured.shape[:2], -1), azimuth, elevation)
+
+
+def diffuse_tail(head: Head, rt60: float, sample_rate: int, taps: int, rng: np.random.Generator) -> np.ndarray:
+    """(2, taps) decaying noise from 24 measured directions at once, heard by both ears, so that the ears' coherence is
+    that of a diffuse field."""
+    decay = 10 ** (-3 * np.arange(taps) / (rt60 * sample_rate))
+    noise = rng.standard_normal((24, 1, taps)) * decay
+    chosen = head.responses[rng.choice(len(head.responses), 24, replace=False)]
+    return fftconvolve(noise, chosen, axes=-1)[..., :taps].sum(axis=0)
+
+
+def write_head_bank(path: Path, head: Head, conf: HeadConf, rooms: int, taps: int, sample_rate: int, seed: list[int]):
+    """A bank of `rooms` tails (or as many anechoic sets), one response per direction in each, at ear height."""
+    level = np.flatnonzero(np.abs(head.elevation) < 1)
+    rirs, rows = [], []
+    for index in range(rooms):
+        rng = np.random.default_rng([*seed, index])
+        rt60 = 0.0 if conf.rt60 is None else float(rng.uniform(*conf.rt60))
+        for direction in DIRECTIONS:
+            low, high = zone(direction)
+            inside = level[(head.azimuth[level] > low) & (head.azimuth[level] < high)]
+            if not len(inside):
+                raise DataError(f"the measured head has no response at elevation 0 between {low} and {high} deg")
+            chosen = int(rng.choice(inside))
+            response = np.zeros((2, taps), dtype=np.float32)
+            direct = head.responses[chosen][:, :taps]
+            response[:, : direct.shape[1]] = direct
+            if conf.rt60 is not None:
+                first = round(conf.tail_delay * sample_rate)
+                tail = diffuse_tail(head, rt60, sample_rate, taps - first, rng)
+                gain = np.sqrt(np.square(direct).sum() / np.square(tail).sum() / 10 ** (rng.uniform(*conf.drr_db) / 10))
+                response[:, first:] += (gain * tail).astype(np.float32)
+            rirs.append(response)
+            rows.append(
+                {"room": f"head-{index:04d}", "rt60": rt60, "azimuth": head.azimuth[chosen], "direction": direction}
+            )
+    save_bank(path, np.stack(rirs), rows)

@@ -1,0 +1,95 @@
+"""The space of blocks, its text side and its targets."""
+
+import numpy as np
+import pytest
+import torch
+
+from spclap.model.blocks import DIRECTION_COUNT, ClauseTargets, ContentBlocks, DirectionQueries, block_size, distance
+from spclap.model.content_encoder import SmallCnn
+from spclap.model.fusion.directions import Directions
+from spclap.model.text_encoder import HFText
+from spclap.scene.directions import DIRECTIONS
+
+
+def noise(*shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype("f"))
+
+
+def test_blocks_are_the_words_of_the_scenes():
+    assert DIRECTION_COUNT == len(DIRECTIONS)
+    assert block_size(510) == 102
+    with pytest.raises(ValueError, match="512"):
+        block_size(512)
+
+
+@torch.no_grad()
+def test_targets_put_each_source_into_the_block_of_its_direction():
+    targets = ClauseTargets(7, 20)
+    contents = noise(4, 7)
+    found = targets(contents, torch.tensor([0, 1, 1, 1]), torch.tensor([3, 0, 4, 4])).unflatten(1, (5, 4))
+    blocks = targets.projection(contents)
+    expected = torch.zeros(2, 5, 4)
+    expected[0, 3], expected[1, 0], expected[1, 4] = blocks[0], blocks[1], blocks[2] + blocks[3]
+    torch.testing.assert_close(found, expected)
+
+
+@torch.no_grad()
+def test_a_scene_and_its_swap_differ_before_any_training():
+    torch.manual_seed(0)
+    targets, contents = ClauseTargets(7, 50), noise(2, 7)
+    both = [targets(contents, torch.zeros(2).long(), torch.tensor(places)) for places in ((0, 4), (4, 0))]
+    assert torch.cosine_similarity(*both).item() < 0.9
+    assert distance(both[0], both[0]).item() == pytest.approx(0, abs=1e-6)
+    assert distance(both[0], 2 * both[0]).item() == pytest.approx(np.log(2) ** 2, rel=1e-4)
+    assert distance(both[0], -both[0]).item() == pytest.approx(2, rel=1e-4)
+
+
+@torch.no_grad()
+def test_queries_ignore_padding():
+    encoder = HFText(train_layers=0).eval()
+    head = DirectionQueries(encoder.dim, 10)
+    both = head(encoder, encoder.tokenize(["a dog on the left side", "a cat in front, and a bell on the right side"]))
+    alone = head(encoder, encoder.tokenize(["a dog on the left side"]))
+    assert both.shape == (2, 10)
+    torch.testing.assert_close(both[:1], alone, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_content_blocks_move_with_the_content():
+    torch.manual_seed(0)
+    blocks, content, share = ContentBlocks(6, 20), noise(3, 5, 6), torch.rand(3, 5)
+    order = [4, 2, 0, 1, 3]
+    moved = blocks(content[:, order], share[:, order])
+    torch.testing.assert_close(moved.unflatten(1, (5, 4)), blocks(content, share).unflatten(1, (5, 4))[:, order])
+
+
+class Given(torch.nn.Module):
+    """A spatial encoder whose masks are known."""
+
+    def __init__(self, masks):
+        super().__init__()
+        self.masks = masks
+
+    def forward(self, stereo):
+        return self.masks
+
+
+@pytest.mark.parametrize("depth", [0, 4, 8])
+@torch.no_grad()
+def test_a_mask_of_one_hears_the_mixture_and_one_of_zero_hears_silence(depth):
+    torch.manual_seed(0)
+    content, stereo = SmallCnn(channels=4, dim=8).eval(), noise(2, 2, 8000)
+    spectrum = content.spectrum(stereo.mean(dim=1))
+    masks = torch.zeros(2, 5, *spectrum.shape[1:])
+    masks[0, 1], masks[1, 3] = 1, 1
+    fusion = Directions(content, Given(masks), 20, depth)
+    heard = []
+    fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.extend(inputs))
+    fusion(content, fusion_encoder := Given(masks), stereo)
+    assert fusion_encoder.masks is masks
+    expected = content.embed(torch.zeros_like(spectrum[:1])).expand(2, 5, -1).clone()
+    expected[0, 1], expected[1, 3] = content.embed(spectrum)
+    torch.testing.assert_close(heard[0], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(heard[1], masks.mean(dim=(2, 3)))
+    with pytest.raises(ValueError, match="depth is 99"):
+        Directions(content, Given(masks), 20, 99)
