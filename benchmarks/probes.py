@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Do the vectors of audio and of text know which sound is where? A linear read-out of each, on scenes and their swaps.
+
+For every kind of sound, ridge regression reads (cos, sin) of its azimuth out of the vectors of training scenes. On
+test scenes the read-out chooses between a scene and its swap as SELD does: which places do the two kinds' azimuths fit
+better? 50% is chance. python benchmarks/probes.py --data data/mini --dump dump/mini exp/mini/seed0/{single,scl}
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from spclap.engine.iterators import collate
+from spclap.engine.task import load_training
+from spclap.evaluate.metrics import bootstrap
+from spclap.evaluate.seld import seld_outcomes
+from spclap.scene.caption import scene_caption
+from spclap.scene.corpus import Corpus
+
+STRAIGHT = (0, 1)
+
+
+@torch.no_grad()
+def vectors(clap, model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.ndarray]:
+    """Audio and text vectors of two-source scenes, each (n, dim)."""
+    audio, text = [], []
+    for first in tqdm(range(0, len(scenes), 32), desc=split):
+        part = scenes[first : first + 32]
+        _, batch = collate([(s, [STRAIGHT]) for s in part], corpus.pack(split), corpus.bank(split), corpus.samples)
+        audio.append(clap.embed_audio(model.stereo(batch)))
+        text.append(clap.embed_text(clap.text_encoder.tokenize([scene_caption(s, STRAIGHT) for s in part])))
+    return {"audio": torch.cat(audio).numpy(), "text": torch.cat(text).numpy()}
+
+
+def read_out(vectors: np.ndarray, scenes: list, class_of: dict[str, int], ridge: float) -> np.ndarray:
+    """Weights (dim + 1, classes, 2); each class is fitted on the scenes that hold it."""
+    inputs = np.pad(vectors, ((0, 0), (0, 1)), constant_values=1.0)
+    weights = np.zeros((inputs.shape[1], len(class_of), 2))
+    for label, index in class_of.items():
+        held = [(n, s.azimuth) for n, scene in enumerate(scenes) for s in scene.sources if s.labels[-1] == label]
+        rows, azimuths = (np.array(column) for column in zip(*held, strict=True))
+        targets = np.stack([np.cos(np.deg2rad(azimuths)), np.sin(np.deg2rad(azimuths))], axis=1)
+        x = inputs[rows]
+        weights[:, index] = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ targets)
+    return weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--dump", type=Path, required=True)
+    parser.add_argument("--scenes", type=int, default=3000, help="training scenes that the read-out is fitted on")
+    parser.add_argument("--ridge", type=float, default=0.1)
+    args = parser.parse_args()
+    corpus = Corpus(args.data, args.dump)
+    class_of = {label: index for index, label in enumerate(corpus.classes)}
+    fit, test = corpus.sampler("train").fixed([11], 2, args.scenes, "probe"), corpus.fixed("test", 2)
+    print("| model | audio vector | text vector |\n|---|---|---|")
+    for folder in args.models:
+        model, _ = load_training(folder, corpus)
+        known, new = (vectors(model.clap, model, corpus, *part) for part in (("train", fit), ("test", test)))
+        cells = []
+        for side in ("audio", "text"):
+            weights = read_out(known[side], fit, class_of, args.ridge)
+            found = np.einsum("nd,dck->nck", np.pad(new[side], ((0, 0), (0, 1)), constant_values=1.0), weights)
+            value, low, high = bootstrap(100.0 * seld_outcomes(test, found, class_of)["assignment"])
+            cells.append(f"{value:.1f} [{low:.1f}, {high:.1f}]")
+        print(f"| {folder} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
