@@ -88,18 +88,17 @@ pretraining() {
   done
 }
 
-# train TAG CONFIG [ABLATION]: one model, from the pre-trained one unless it is that.
+# train TAG CONFIG [ABLATION]: one model, from the architecture's pre-trained one unless it is that.
 train() {
-  local tag=$1 name=$2 files init=() options=() start
+  local tag=$1 name=$2 files init=() options=() start prefix=${arch:+${arch}_}
   start=$(pretraining)
   shift 2
   mapfile -t files < <(configs "$name" "$@")
-  [ "$tag" = "$start" ] || tag=${arch:+${arch}_}$tag
-  [ "$tag" = "$start" ] || [ -z "$start" ] || init=(--init "$models/$start")
+  [ -z "$start" ] || [ "$tag" = "$start" ] || init=(--init "$models/$prefix$start")
   read -ra options <<<"$train_args"
-  log "training $tag: ${files[*]} -> $models/$tag"
+  log "training $prefix$tag: ${files[*]} -> $models/$prefix$tag"
   mkdir -p "$models"
-  python -m spclap.bin.train --config "${files[@]}" --data "$datadir" --dump "$dumpdir" --exp "$models/$tag" \
+  python -m spclap.bin.train --config "${files[@]}" --data "$datadir" --dump "$dumpdir" --exp "$models/$prefix$tag" \
     --seed "$seed" --ngpu "$ngpu" ${init[@]+"${init[@]}"} -- ${options[@]+"${options[@]}"}
 }
 
@@ -135,7 +134,7 @@ stage3() {
 
 stage4() {
   need "$dumpdir/done.json" 2
-  [ -z "$(pretraining)" ] || need "$models/$(pretraining)/done.json" 3
+  [ -z "$(pretraining)" ] || need "$models/${arch:+${arch}_}$(pretraining)/done.json" 3
   train multi train_scl "$conf/ablations/multi_noscl.yaml"
   train scl train_scl
 }

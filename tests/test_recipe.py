@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from spclap.data.audio import ClipPack
 
@@ -77,6 +78,22 @@ def test_complete_stages_do_nothing(finished):
     result = run(*folders(finished), "--stage", 1, "--stop_stage", 4)
     assert times(finished) == before
     assert result.stderr.count("up to date") >= 8
+
+
+def test_another_architecture_stands_beside_the_default_one(finished, tmp_path):
+    root, overlay = tmp_path / "copy", tmp_path / "overlay"
+    shutil.copytree(finished, root)
+    overlay.mkdir()
+    for name in ("single", "scl"):
+        small = yaml.safe_load((ROOT / "tests" / "tiny_conf" / f"train_{name}.yaml").read_text())
+        del small["spatial_encoder_conf"]  # of the default architecture
+        (overlay / f"train_{name}.yaml").write_text(yaml.safe_dump(small))
+    for name in ("simu", "feats", "score"):
+        shutil.copy(ROOT / "tests" / "tiny_conf" / f"{name}.yaml", overlay)
+    run(*folders(root), "--stage", 3, "--arch", "fixed_masks", "--conf_overlay", overlay)
+    tags = {row["tag"] for row in json.loads((root / "exp" / "results.json").read_text())}
+    assert tags >= {"scl", "fixed_masks_scl", "fixed_masks_single", "scl-single", "scl-fixed_masks_scl"}
+    assert not list(root.rglob("*.old1"))  # the models that were there stayed
 
 
 def test_a_killed_stage_is_made_again(finished, tmp_path):

@@ -56,6 +56,7 @@ def source(folder: Path, commands: str, python: str = "") -> subprocess.Complete
         (["--corpus", "nope"], "there are: esc50 mini synth"),
         (["--corpus", "esc50"], "needs --esc50_dir"),
         (["--corpus", "esc50", "--esc50_dir", "/nowhere"], "/nowhere is not a folder"),
+        (["--arch", "nope"], "there are: concat concat_raw fixed_masks frames"),
         (["--conf_overlay", "/nowhere"], "/nowhere is not a folder"),
         (["0"], "unexpected argument 0"),
     ],
