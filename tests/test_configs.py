@@ -30,7 +30,9 @@ def layers(name: str, arch: Path | None = None) -> list[Path]:
 ARCHS = sorted((CONF / "arch").iterdir())
 LAYERS = [layers(name) for name in TRAINED]
 LAYERS += [layers(path.stem.removeprefix("train_"), arch) for arch in ARCHS for path in sorted(arch.iterdir())]
-LAYERS += [[*layers("scl"), ablation] for ablation in ABLATIONS if ablation.stem != "paper_spatial_encoder"]
+OF_CONCAT = ("paper_spatial_encoder", "concat_clauses")
+LAYERS += [[*layers("scl"), ablation] for ablation in ABLATIONS if ablation.stem not in OF_CONCAT]
+LAYERS += [[*layers("scl", CONF / "arch" / "concat"), CONF / "ablations" / "concat_clauses.yaml"]]
 LAYERS += [[*layers("single"), CONF / "ablations" / "cnn_content.yaml"]]
 PAPER = CONF / "ablations" / "paper_spatial_encoder.yaml"
 LAYERS += [[*layers(name, CONF / "arch" / "concat"), PAPER] for name in ("seld", "single", "scl")]
