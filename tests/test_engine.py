@@ -157,7 +157,9 @@ def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directio
     torch.testing.assert_close(loss, total)
     audio = clap.embed_audio(model.stereo(batch))
     unit = torch.nn.functional.normalize(found, dim=1)
-    torch.testing.assert_close(stats["clauses"], symmetric_info_nce(audio, unit, clap.scale(), batch["meanings"]))
+    torch.testing.assert_close(
+        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, clap.scale(), batch["meanings"])
+    )
 
 
 def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
