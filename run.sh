@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 script=$PWD/${0##*/}
 
 # options
-stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 SELD and single, 4 multi and SCL, 5 scores
+stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 pre-training and single, 4 multi and SCL, 5 scores
 stop_stage=5       # last stage
 corpus=mini        # folder below egs/: mini, synth or esc50
 seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
@@ -51,19 +51,19 @@ if [ ! -f "egs/$corpus/local/data.py" ] && { [ "$stage" -eq 0 ] || [ ! -f "$data
 fi
 . ./path.sh
 
-# Config files of a name: base, architecture, ablations given, what the corpus changes, what the user changes.
+# Config files of a name: base, architecture, what the corpus changes, what the user changes, ablations given.
 configs() {
   local name=$1 file
   shift
   [ ! -f "$conf/$name.yaml" ] && [ -f "${archdir:-none}/$name.yaml" ] || printf '%s\n' "$conf/$name.yaml"
-  for file in "${archdir:-none}/$name.yaml" "$@" "egs/$corpus/conf/$name.yaml" "${conf_overlay:-none}/$name.yaml"; do
+  for file in "${archdir:-none}/$name.yaml" "egs/$corpus/conf/$name.yaml" "${conf_overlay:-none}/$name.yaml" "$@"; do
     [ ! -f "$file" ] || printf '%s\n' "$file"
   done
 }
 
 # Fails unless a path exists, naming the stage that makes it.
 need() {
-  [ -e "$1" ] || die "$1 is missing; stage $2 makes it: $0 --corpus $corpus --stage $2"
+  [ -e "$1" ] || die "$1 is missing; stage $2 makes it: $0 --corpus $corpus --stage $2${arch:+ --arch $arch}"
 }
 
 # Runs one stage's function if it is wanted, with a line before it and, if it made something, its time in a table.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Size and encode time of the audio side of every architecture, as conf/ and conf/arch/ configure it, in Markdown.
 
-Models are random and take turns in one run: python benchmarks/architectures.py [--batch 1 32]
+Fusions and masks are not trained, models take turns in one run: python benchmarks/architectures.py [--batch 1 32]
 """
 
 import argparse

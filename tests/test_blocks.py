@@ -85,8 +85,7 @@ def test_a_mask_of_one_hears_the_mixture_and_one_of_zero_hears_silence(depth):
     fusion = Directions(content, Given(masks), 20, depth)
     heard = []
     fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.extend(inputs))
-    fusion(content, fusion_encoder := Given(masks), stereo)
-    assert fusion_encoder.masks is masks
+    fusion(content, Given(masks), stereo)
     expected = content.embed(torch.zeros_like(spectrum[:1])).expand(2, 5, -1).clone()
     expected[0, 1], expected[1, 3] = content.embed(spectrum)
     torch.testing.assert_close(heard[0], expected, atol=1e-5, rtol=1e-4)

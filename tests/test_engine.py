@@ -21,7 +21,7 @@ from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.loss import symmetric_info_nce
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import PHRASES
-from spclap.scene.spatialize import render
+from spclap.scene.spatialize import render, spatialize
 
 
 def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(corpus):
@@ -33,6 +33,18 @@ def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(c
     assert len({str(ids(1)), str(ids(2)), str(ids(1, seed=1))}) == 3
     shares = [ids(1, rank=r, world=2) for r in (0, 1)]
     assert sorted(shares[0][0] + shares[1][0]) == sorted(ids(1)[0])
+
+
+def test_augmentation_of_a_config_reaches_the_training_scenes(corpus):
+    def channels(**augment):
+        conf = {**SMALL, "augment": augment, "data": str(corpus.data), "dump": str(corpus.dump), "seed": 0}
+        args = argparse.Namespace(**{**vars(ClapTask.get_parser().parse_args([])), **conf})
+        options = argparse.Namespace(dist_rank=None, dist_world_size=None)
+        (_, batch), *_ = ClapTask.build_task_iter_factory(args, options, "train").build_iter(1)
+        return spatialize(batch["dry"], batch["rirs"], batch["pairs"])
+
+    torch.testing.assert_close(channels(mirror=1.0), channels().flip(1))
+    assert not torch.allclose(channels(eq_db=6.0), channels(), atol=1e-3)
 
 
 def test_a_scene_and_its_permutations_share_a_rank(corpus):
@@ -216,6 +228,10 @@ def test_two_ranks_equal_one(corpus, tmp_path, task):
         "text_encoder": "hf",
         "text_encoder_conf": {"train_layers": 0},
         "permutations": 6,
+        "spatial_encoder": "fixed_masks",
+        "spatial_encoder_conf": {},
+        "fusion": "directions",
+        "fusion_conf": {"depth": 7},
         "text_head": "queries",
         "clause_weight": 1.0,
         "dim": 15,

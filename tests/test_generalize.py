@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 from small_training import ROOT, train
+from test_head import toy_sofa
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +40,28 @@ def test_every_condition_and_model_has_its_line(corpus, models, tmp_path):
     assert "no --sofa" in result.stderr
 
 
+def test_a_measured_head_is_a_condition_too(corpus, models, tmp_path):
+    head = toy_sofa(tmp_path / "head.sofa")
+    tail = {"anechoic": {}, "tail": {"rt60": [0.1, 0.2]}}
+    result = generalize(corpus, models[:1], tmp_path / "table.md", "--sofa", head, conditions={}, heads=tail)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert [line.split("|")[1] for line in (tmp_path / "table.md").read_text().splitlines()[2:]] == [
+        " anechoic ",
+        " tail ",
+    ]
+
+
 def test_bad_input_is_named_and_nothing_is_written(corpus, models, tmp_path):
     for changes, message in (
         ({"conditions": {"a": {"spacings": 0.1}}}, "conditions: a"),
         ({"conditions": {"a": {"spacing": -1}}}, "spacing is -1"),
+        ({"heads": {"a": {"rt60": 0.2}}}, "rt60 is 0.2"),
+        ({"scenes": {1: 0}}, "both must be 1 or more"),
     ):
         result = generalize(corpus, models, tmp_path / "table.md", **changes)
         assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr
     result = generalize(corpus, [tmp_path / "none"], tmp_path / "table.md")
     assert result.returncode == 1 and "run stages 3 and 4" in result.stderr
+    result = generalize(corpus, [models[0], models[0]], tmp_path / "table.md")
+    assert result.returncode == 1 and "cannot be told apart" in result.stderr
     assert not (tmp_path / "table.md").exists()

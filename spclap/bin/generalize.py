@@ -15,6 +15,7 @@ from spclap.bin import run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_complete, require_dump
+from spclap.errors import DataError
 from spclap.evaluate.metrics import bootstrap, paired_difference
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.scene.corpus import Corpus
@@ -35,24 +36,28 @@ class GeneralizeConf:
     conditions: dict[str, dict]
     heads: dict[str, dict]
 
+    def __post_init__(self):
+        if self.rooms < 1 or not self.scenes or min(self.scenes.values()) < 1:
+            raise ValueError(f"rooms is {self.rooms} and scenes {self.scenes}; both must be 1 or more")
+
 
 def banks(conf: GeneralizeConf, corpus: Corpus, folder: Path, sofa: Path | None, nj: int) -> dict[str, RirBank]:
     """Impulse responses of every condition, written below `folder`."""
     rooms, rate = corpus.simu.rooms, corpus.simu.sample_rate
-    found = {}
-    for name, changes in conf.conditions.items():
-        changed = parse(RoomConf, {**asdict(rooms), "count": {"test": conf.rooms}, **changes}, f"conditions: {name}")
-        write_bank(folder / name, "test", changed, rate, [conf.seed, 7], nj)
-        found[name] = RirBank(folder / name)
+    base, seed = {**asdict(rooms), "count": {"test": conf.rooms}}, conf.seed
+    changed = {
+        n: parse(RoomConf, {**base, **(values or {})}, f"conditions: {n}") for n, values in conf.conditions.items()
+    }
+    shapes = {name: parse(HeadConf, values or {}, f"heads: {name}") for name, values in conf.heads.items()}
     if sofa is None:
-        logging.warning("no --sofa, so no measured head: %s are left out", ", ".join(conf.heads))
-        return found
-    head, taps = read_head(sofa, rate), round(rooms.rir_seconds * rate)
-    for name, values in conf.heads.items():
-        shape = parse(HeadConf, values, f"heads: {name}")
-        write_head_bank(folder / name, head, shape, conf.rooms, taps, rate, [conf.seed, 8])
-        found[name] = RirBank(folder / name)
-    return found
+        logging.warning("no --sofa, so no measured head: %s are left out", ", ".join(shapes))
+    else:
+        head, taps = read_head(sofa, rate), round(rooms.rir_seconds * rate)
+        for name, shape in shapes.items():
+            write_head_bank(folder / name, head, shape, conf.rooms, taps, rate, [seed, 8])
+    for name, room in changed.items():
+        write_bank(folder / name, "test", room, rate, [seed, 7], nj)
+    return {name: RirBank(folder / name) for name in (*changed, *(shapes if sofa else ()))}
 
 
 @torch.no_grad()
@@ -113,12 +118,16 @@ def main() -> None:
     parser.add_argument("--sofa", type=Path, help="SOFA file of a measured head, first receiver left")
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
     args = parser.parse_args()
-    from spclap.engine.task import load_training
+    from spclap.engine.task import load_training, task_of
 
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     for folder in args.models:
         require_complete(folder, "stages 3 and 4 (train)")
+        if task_of(folder) != "clap":
+            raise DataError(f"{folder}: a pre-training, which hears no words; give models such as scl")
+    if len({folder.name for folder in args.models}) < len(args.models):
+        raise DataError("--models: two folders of one name cannot be told apart; score them in separate calls")
     models = {folder.name: load_training(folder, corpus)[0] for folder in args.models}
     with tempfile.TemporaryDirectory() as scratch:
         conditions = banks(conf, corpus, Path(scratch), args.sofa, args.nj)

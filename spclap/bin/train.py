@@ -69,7 +69,7 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
             TASKS[task].main(cmd=[*command, *one_process])
         except DataError:
             raise
-        except (AssertionError, KeyError, TypeError, ValueError) as error:
+        except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             names = " + ".join(map(str, args.config))
             raise DataError(f"{names}: {type(error).__name__}: {error}; nothing was trained") from error
         finally:

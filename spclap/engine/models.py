@@ -28,7 +28,7 @@ def fast_bfloat16(gpu: bool) -> bool:
 
 
 class SceneModel(AbsESPnetModel):
-    """What both models share: mixtures are rendered on the device that trains, encoders may run in bfloat16."""
+    """What all models share: mixtures are rendered on the device that trains, encoders may run in bfloat16."""
 
     def __init__(self, bfloat16: bool):
         super().__init__()

@@ -1,4 +1,4 @@
-"""ESPnet2 tasks: SELD pre-training and contrastive training on simulated scenes."""
+"""ESPnet2 tasks: pre-training (SELD, direction masks) and contrastive training on simulated scenes."""
 
 import argparse
 import json
@@ -46,7 +46,7 @@ def use_bfloat16(args: argparse.Namespace) -> bool:
 
 
 class SceneTask(AbsTask):
-    """Options and iterators that both tasks share."""
+    """Options and iterators that all tasks share."""
 
     trainer = SceneTrainer
 
@@ -98,9 +98,9 @@ class SceneTask(AbsTask):
             return SceneIterFactory(FixedScenes(corpus, "valid", sizes, 32, frozen_content(args)))
         permutations = getattr(args, "permutations", 1)
         steps = args.num_iters_per_epoch
-        return SceneIterFactory(
-            FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world), args.num_workers
-        )
+        augmentation = parse(Augmentation, args.augment, "augment")
+        fresh = FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world, augmentation)
+        return SceneIterFactory(fresh, args.num_workers)
 
     @classmethod
     def build_optimizers(cls, args, model):
@@ -140,15 +140,15 @@ def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, giv
         raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
     scenes_of_batch(args.batch, max(args.ngpu, 1))
     parse(Augmentation, args.augment, "augment")
-    if getattr(args, "permutations", 1) < 1:
-        raise DataError(f"permutations is {args.permutations}; it must be 1 (the true one alone) or more")
+    if not isinstance(limit := getattr(args, "permutations", 1), int) or limit < 1:
+        raise DataError(f"permutations is {limit}; it must be 1 (the true one alone) or a whole number above")
 
 
 def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
     """Number of sources -> scenes a batch, as whole numbers; DataError for others and for what ranks cannot share."""
     try:
         counts = {int(n_sources): int(count) for n_sources, count in batch.items() if int(count)}
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise DataError(f"batch is {batch}; write number of sources: scenes a batch, such as {{1: 16, 2: 8}}") from None
     if not counts:
         raise DataError(f"batch is {batch}; it holds no scenes")
@@ -159,8 +159,9 @@ def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
 
 
 def frozen_content(args: argparse.Namespace) -> str | None:
-    """Name of a training's content encoder if it is frozen, so that features of stage 2 can stand for it."""
-    return args.content_encoder if "content_encoder" in getattr(args, "frozen", ()) else None
+    """Name of a training's content encoder if features of stage 2 can stand for it: frozen, and used on mixtures."""
+    usable = getattr(args, "fusion", "") == "concat" and "content_encoder" in args.frozen
+    return args.content_encoder if usable else None
 
 
 class ClapTask(SceneTask):

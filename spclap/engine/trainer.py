@@ -59,7 +59,7 @@ def complete_epoch_files(output_dir: Path) -> None:
 
 
 class SceneTrainer(Trainer):
-    """Used by both tasks."""
+    """Used by all tasks."""
 
     @classmethod
     def run(cls, *, trainer_options, **kwargs) -> None:

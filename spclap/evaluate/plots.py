@@ -72,9 +72,12 @@ def assignment_bars(rows: Sequence[tuple[str, int, float, float, float]], path: 
     if not rows:
         return
     sizes = sorted({row[1] for row in rows})
-    figure = Figure(figsize=(3.6 * len(sizes), 3.8), layout="constrained")
+    width = max(3.6, 0.8 * len({row[0] for row in rows}))
+    figure = Figure(figsize=(width * len(sizes), 3.8), layout="constrained")
     axes = figure.subplots(1, len(sizes), squeeze=False)[0]
     for axis, size in zip(axes, sizes, strict=True):
+        if width > 3.6:
+            axis.tick_params(axis="x", labelrotation=30)
         chosen = [row for row in rows if row[1] == size]
         values = np.array([row[2] for row in chosen])
         errors = np.array([[row[2] - row[3], row[4] - row[2]] for row in chosen]).T

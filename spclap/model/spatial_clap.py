@@ -17,17 +17,17 @@ from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 from spclap.model.text_encoder import TEXT_ENCODERS
 
 
-def part(registry: dict, kind: str, conf: dict | None) -> nn.Module:
-    """Build one part that a YAML names; DataError names the key or value that the part refuses."""
+def part(registry: dict, kind: str, conf: dict | None, *ends) -> nn.Module:
+    """Build one part, for `ends`, that a YAML names; DataError names the key or value that the part refuses."""
     if kind not in registry:
         raise DataError(f"`{kind}` is not one of {', '.join(registry)}")
-    return build(kind, registry[kind], conf or {})
+    return build(kind, registry[kind], conf or {}, *ends)
 
 
-def build(name: str, part_class: type[nn.Module], conf: dict) -> nn.Module:
-    """`part_class(**conf)`; DataError names the key or value that it refuses."""
+def build(name: str, part_class: type[nn.Module], conf: dict, *ends) -> nn.Module:
+    """`part_class(*ends, **conf)`; DataError names the key or value that it refuses."""
     try:
-        return part_class(**conf)
+        return part_class(*ends, **conf)
     except (TypeError, ValueError) as error:
         raise DataError(f"options of `{name}`: {error}") from error
 
@@ -62,13 +62,14 @@ class SpatialClap(nn.Module):
         self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf)
         self.spatial_encoder = part(SPATIAL_ENCODERS, spatial_encoder, spatial_encoder_conf)
         self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf)
-        ends = {"content_encoder": self.content_encoder, "spatial_encoder": self.spatial_encoder, "dim": dim}
         fitting = getattr(FUSIONS.get(fusion), "spatial_encoders", (spatial_encoder,))
         if spatial_encoder not in fitting:
             needed = " or ".join(fitting)
             raise DataError(f"fusion `{fusion}` needs the spatial_encoder {needed}, not `{spatial_encoder}`")
-        self.fusion = part(FUSIONS, fusion, {**ends, **(fusion_conf or {})})
-        self.text_head = part(TEXT_HEADS, text_head, {"inputs": self.text_encoder.dim, "dim": dim})
+        self.fusion = part(FUSIONS, fusion, fusion_conf, self.content_encoder, self.spatial_encoder, dim)
+        self.text_head = part(TEXT_HEADS, text_head, None, self.text_encoder.dim, dim)
+        if text_head == "queries" and getattr(self.text_encoder, "pooling", "mean") != "mean":
+            raise DataError(f"text_head queries reads tokens, not the {self.text_encoder.pooling}; set pooling: mean")
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         if isinstance(frozen, str):
             raise DataError(f"frozen is `{frozen}`; write a list, such as [{frozen}]")

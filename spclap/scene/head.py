@@ -20,6 +20,16 @@ class HeadConf:
     drr_db: tuple[float, float] = (3.0, 9.0)  # dB, energy of the measured response over that of the tail
     tail_delay: float = 0.005  # s, from the measured response's start to the tail's
 
+    def __post_init__(self):
+        for name in ("rt60", "drr_db"):
+            bounds = getattr(self, name)
+            if bounds is not None and not (
+                isinstance(bounds, list | tuple) and len(bounds) == 2 and bounds[0] <= bounds[1]
+            ):
+                raise ValueError(f"{name} is {bounds}; it must be [low, high], in order")
+        if not 0 < self.tail_delay < 0.1 or (self.rt60 is not None and self.rt60[0] <= 0):
+            raise ValueError(f"tail_delay {self.tail_delay} must be within (0, 0.1) s and rt60 {self.rt60} above 0")
+
 
 @dataclass(frozen=True)
 class Head:
@@ -35,8 +45,10 @@ def read_head(path: Path, sample_rate: int) -> Head:
 
     DataError for a file that cannot be read, has another convention, or whose first receiver is not the left ear.
     """
-    import sofar
-
+    try:
+        import sofar
+    except ImportError:
+        raise DataError(f"{path}: reading SOFA files needs the package sofar; run `pip install -e .[sofa]`") from None
     try:
         sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
     except (OSError, ValueError) as error:
@@ -48,6 +60,8 @@ def read_head(path: Path, sample_rate: int) -> Head:
         raise DataError(
             f"{path}: receivers at {ears.tolist()}; the first must be the left ear, in metres, y to the left"
         )
+    if sofa.SourcePosition_Type != "spherical" or np.any(sofa.Data_Delay):
+        raise DataError(f"{path}: positions must be spherical and delays zero; convert the file")
     rate = float(np.squeeze(sofa.Data_SamplingRate))
     measured = np.asarray(sofa.Data_IR, dtype=np.float32)  # (n, 2, taps)
     flat = soxr.resample(measured.reshape(-1, measured.shape[-1]).T, rate, sample_rate).T
@@ -61,7 +75,7 @@ def diffuse_tail(head: Head, rt60: float, sample_rate: int, taps: int, rng: np.r
     that of a diffuse field."""
     decay = 10 ** (-3 * np.arange(taps) / (rt60 * sample_rate))
     noise = rng.standard_normal((24, 1, taps)) * decay
-    chosen = head.responses[rng.choice(len(head.responses), 24, replace=False)]
+    chosen = head.responses[rng.integers(len(head.responses), size=24)]
     return fftconvolve(noise, chosen, axes=-1)[..., :taps].sum(axis=0)
 
 

@@ -51,14 +51,12 @@ class Scene:
     def permutations(self) -> list[tuple[int, ...]]:
         """Assignments of clips to places: entry k of a permutation is the clip heard at place k.
 
-        The identity comes first (permutation 0 is the true one); the others are the hard negatives of
-        spatial contrastive learning (SCL). One that says the same as an earlier one is left out: exchanging two
-        sounds at the same place changes nothing.
+        The identity comes first (permutation 0 is the true one); the others are the hard negatives of spatial
+        contrastive learning (SCL). Their number depends on the size alone, so ranks have equal shares. One that says
+        the same as another (two sounds exchanged at one place, or in the same words) has equal `meanings`, and the
+        loss counts it as no negative.
         """
-        kept: dict[tuple, tuple[int, ...]] = {}
-        for permutation in itertools.permutations(range(self.size)):
-            kept.setdefault(self.meanings(permutation)[1], permutation)
-        return list(kept.values())
+        return list(itertools.permutations(range(self.size)))
 
     def draw_permutations(self, limit: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
         """All permutations if there are no more than `limit`, else the true one and drawn derangements (no clip at

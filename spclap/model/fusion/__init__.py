@@ -1,5 +1,9 @@
-"""How content and space become one audio vector. Each fusion is built with the two encoders it is to use, and called as
-`fusion(stereo (N, 2, T) of one level, content (N, content dim) or None) -> (N, dim)`."""
+"""How content and space become one audio vector.
+
+Each fusion is built for two encoders and a `dim`, and called as `fusion(content_encoder, spatial_encoder, stereo,
+content)`: stereo (N, 2, T) of one level, content (N, content dim) of the mixtures if it is known, which only `concat`
+uses. Returns (N, dim). `spatial_encoders` names those that it can work with.
+"""
 
 from spclap.model.fusion.concat import Concat
 from spclap.model.fusion.directions import Directions

@@ -19,7 +19,7 @@ class Directions(nn.Module):
 
     def __init__(self, content_encoder: ContentEncoder, spatial_encoder: nn.Module, dim: int, depth: int = 0):
         super().__init__()
-        if not 0 <= depth < len(content_encoder.layers):
+        if not isinstance(depth, int) or not 0 <= depth < len(content_encoder.layers):
             raise ValueError(f"depth is {depth}, the content encoder has {len(content_encoder.layers)} layers")
         self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)
 
@@ -36,8 +36,8 @@ class Directions(nn.Module):
 
     def masked_maps(self, content_encoder, masks, spectrum) -> torch.Tensor:
         """(N * directions, content dim): where a mask is 0, the maps are those of silence."""
-        maps = content_encoder.lower(spectrum, self.depth)
-        silence = content_encoder.lower(torch.zeros_like(spectrum[:1]), self.depth)
+        both = content_encoder.lower(torch.cat([spectrum, torch.zeros_like(spectrum[:1])]), self.depth)
+        maps, silence = both[:-1], both[-1:]
         masks = F.adaptive_avg_pool2d(masks, maps.shape[2:]).to(maps.dtype).unsqueeze(2)
         masked = silence[:, None] + masks * (maps - silence)[:, None]
         return content_encoder.upper(masked.flatten(0, 1), self.depth)
