@@ -37,7 +37,7 @@ archdir=${arch:+$conf/arch/$arch}
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
 for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
   [ -e "$file" ] || die "--conf_overlay $conf_overlay holds no .yaml file"
-  [ -f "$conf/${file##*/}" ] || [ -f "${archdir:-none}/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
+  [ -f "$conf/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
 done
 if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
   [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/"
@@ -55,7 +55,7 @@ fi
 configs() {
   local name=$1 file
   shift
-  [ ! -f "$conf/$name.yaml" ] && [ -f "${archdir:-none}/$name.yaml" ] || printf '%s\n' "$conf/$name.yaml"
+  printf '%s\n' "$conf/$name.yaml"
   for file in "${archdir:-none}/$name.yaml" "egs/$corpus/conf/$name.yaml" "${conf_overlay:-none}/$name.yaml" "$@"; do
     [ ! -f "$file" ] || printf '%s\n' "$file"
   done
@@ -80,11 +80,12 @@ run_stage() {
   [ -z "$made" ] || printf '%s\t%s\t%s\n' "$number" "$((SECONDS - start))" "$began" >>"$models/stage_times.tsv"
 }
 
-# What an architecture's spatial encoder is pre-trained on, seld or masks; nothing if it has no such config.
+# What the spatial encoder is pre-trained on: masks by default, else that of which the architecture has a config, or nothing.
 pretraining() {
   local name
+  [ -n "$arch" ] || printf masks
   for name in seld masks; do
-    [ ! -f "${archdir:-$conf}/train_$name.yaml" ] || printf '%s' "$name"
+    [ ! -f "${archdir:-none}/train_$name.yaml" ] || printf '%s' "$name"
   done
 }
 

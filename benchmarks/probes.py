@@ -10,29 +10,18 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
-from spclap.engine.iterators import collate
 from spclap.engine.task import load_training
 from spclap.evaluate.metrics import bootstrap
+from spclap.evaluate.protocols import Embeddings, true_caption
 from spclap.evaluate.seld import seld_outcomes
-from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 
-STRAIGHT = (0, 1)
 
-
-@torch.no_grad()
-def vectors(clap, model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.ndarray]:
-    """Audio and text vectors of two-source scenes, each (n, dim)."""
-    audio, text = [], []
-    for first in tqdm(range(0, len(scenes), 32), desc=split):
-        part = scenes[first : first + 32]
-        _, batch = collate([(s, [STRAIGHT]) for s in part], corpus.pack(split), corpus.bank(split), corpus.samples)
-        audio.append(clap.embed_audio(model.stereo(batch)))
-        text.append(clap.embed_text(clap.text_encoder.tokenize([scene_caption(s, STRAIGHT) for s in part])))
-    return {"audio": torch.cat(audio).numpy(), "text": torch.cat(text).numpy()}
+def vectors(model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.ndarray]:
+    """Audio and text vectors of scenes, each (n, dim)."""
+    audio = model.embed_scenes(scenes, corpus.pack(split), corpus.bank(split), corpus.samples, split)
+    return {"audio": audio, "text": Embeddings(model.clap).text([true_caption(scene) for scene in scenes])}
 
 
 def read_out(vectors: np.ndarray, scenes: list, class_of: dict[str, int], ridge: float) -> np.ndarray:
@@ -62,7 +51,7 @@ def main() -> None:
     print("| model | audio vector | text vector |\n|---|---|---|")
     for folder in args.models:
         model, _ = load_training(folder, corpus)
-        known, new = (vectors(model.clap, model, corpus, *part) for part in (("train", fit), ("test", test)))
+        known, new = (vectors(model, corpus, *part) for part in (("train", fit), ("test", test)))
         cells = []
         for side in ("audio", "text"):
             weights = read_out(known[side], fit, class_of, args.ridge)

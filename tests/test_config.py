@@ -74,7 +74,7 @@ def test_shipped_configs_parse():
 
 def test_models_that_are_compared_share_encoders_and_budget():
     base, concat = ROOT / "conf", ROOT / "conf" / "arch" / "concat"
-    for folders, pretrained in (([base], base / "train_masks.yaml"), ([base, concat], concat / "train_seld.yaml")):
+    for folders, pretrained in (([base], base / "train_masks.yaml"), ([base, concat], base / "train_seld.yaml")):
         single, scl = (load_yaml(*(folder / f"train_{tag}.yaml" for folder in folders)) for tag in ("single", "scl"))
         multi = {**scl, **load_yaml(base / "ablations" / "multi_noscl.yaml")}
         for key in ("spatial_encoder", "spatial_encoder_conf"):

@@ -56,7 +56,7 @@ def test_exchanging_sounds_at_one_place_is_no_negative():
 
 
 def test_drawn_permutations_are_derangements_and_seeded():
-    four = Scene("s", "r", tuple(source(n, d) for n, d in zip("abcd", DIRECTIONS, strict=False)))
+    four = Scene("s", "r", tuple(source(n, d) for n, d in zip("abcd", DIRECTIONS[:4], strict=True)))
     every = {p for p in itertools.permutations(range(4)) if all(clip != place for place, clip in enumerate(p))}
     seen = set()
     for seed in range(20):

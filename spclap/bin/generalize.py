@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config, parse
@@ -60,19 +58,13 @@ def banks(conf: GeneralizeConf, corpus: Corpus, folder: Path, sofa: Path | None,
     return {name: RirBank(folder / name) for name in (*changed, *(shapes if sofa else ()))}
 
 
-@torch.no_grad()
 def outcomes(model, corpus: Corpus, bank: RirBank, conf: GeneralizeConf, what: str) -> Values:
     """Direction and assignment per scene of a model in one condition."""
-    from spclap.engine.iterators import collate
-
     sampler, pack = SceneSampler(load_datadir(corpus.data / "test"), bank, corpus.simu.scenes), corpus.pack("test")
     values = {}
     for size, count in conf.scenes.items():
         scenes, embeddings = sampler.fixed([conf.seed, 9], size, count, what), Embeddings(model.clap)
-        for first in tqdm(range(0, count, 32), desc=f"{what} {size}src"):
-            part = scenes[first : first + 32]
-            _, batch = collate([(scene, [tuple(range(size))]) for scene in part], pack, bank, corpus.samples)
-            embeddings.add(part, model.clap.embed_audio(model.stereo(batch)).numpy())
+        embeddings.add(scenes, model.embed_scenes(scenes, pack, bank, corpus.samples, f"{what} {size}src"))
         if size <= 2:
             values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
         if size >= 2:
@@ -95,9 +87,9 @@ def table(found: dict[str, dict[str, Values]], tags: list[str]) -> str:
 
 
 def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> str:
-    return (
-        f"| {condition} | {name} | " + " | ".join(f"{v:.1f} [{low:.1f}, {high:.1f}]" for v, low, high in cells) + " |"
-    )
+    """A line of the table; cells of (value, low, high)."""
+    figures = [f"{value:.1f} [{low:.1f}, {high:.1f}]" for value, low, high in cells]
+    return f"| {condition} | {name} | " + " | ".join(figures) + " |"
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """Stages 3 and 4: train one model through ESPnet2."""
 
 import argparse
-import json
 import logging
 import tempfile
 import warnings
@@ -34,8 +33,10 @@ def training_command(args: argparse.Namespace, task: str, config: dict, folder: 
 
 def pretrained_part(init: Path) -> str:
     """Where in a pre-trained model the spatial encoder is; DataError for a model that is none."""
+    from spclap.engine.task import task_of
+
     places = {"seld": "seld.spatial_encoder", "masks": "spatial_encoder"}
-    if (task := json.loads((init / "done.json").read_text())["task"]) not in places:
+    if (task := task_of(init)) not in places:
         raise DataError(f"--init {init} is a model of task {task}; give the folder of one of {' or '.join(places)}")
     return places[task]
 

@@ -19,8 +19,6 @@ from spclap.scene.scene import Scene
 from spclap.scene.spatialize import dry_parts
 
 Batch = tuple[list[str], dict]
-
-
 Permuted = tuple[Scene, list[tuple[int, ...]]]  # a scene and the permutations of it that a batch holds
 
 
@@ -49,6 +47,11 @@ def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: i
         "azimuths": [tuple(source.azimuth for source in scene.sources) for scene, _ in flat],
     }
     return [scene.id for scene, _ in flat], batch
+
+
+def as_they_are(scenes: Sequence[Scene]) -> list[Permuted]:
+    """Scenes with their true permutation alone."""
+    return [(scene, [tuple(range(scene.size))]) for scene in scenes]
 
 
 class FreshScenes(Dataset):
@@ -100,8 +103,7 @@ class FixedScenes(Dataset):
 
     def __getitem__(self, index: int) -> Batch:
         scenes, known = self.batches[index]
-        items = [(scene, [tuple(range(scene.size))]) for scene in scenes]
-        ids, batch = collate(items, self.pack, self.bank, self.samples)
+        ids, batch = collate(as_they_are(scenes), self.pack, self.bank, self.samples)
         return ids, {**batch, **known, "scenes": scenes}
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch.nn import functional as F
+from tqdm import tqdm
 
-from spclap.engine.iterators import Batch
+from spclap.data.audio import ClipPack
+from spclap.engine.iterators import Batch, as_they_are, collate
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.blocks import ClauseTargets, distance
 from spclap.model.direction_masks import LearnedMasks, mask_loss
@@ -16,6 +19,8 @@ from spclap.model.features import level_factor
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.seld import Seld, seld_loss
 from spclap.model.spatial_clap import SpatialClap, build
+from spclap.scene.rooms import RirBank
+from spclap.scene.scene import Scene
 from spclap.scene.spatialize import spatialize
 
 
@@ -58,10 +63,10 @@ class ClapTraining(SceneModel):
     `ClauseTargets`, and the distance of the text vectors from these.
     """
 
-    def __init__(self, clap: SpatialClap, bfloat16: bool, clause_weight: float = 0.0, dim: int = 512):
+    def __init__(self, clap: SpatialClap, bfloat16: bool, clause_weight: float = 0.0):
         super().__init__(bfloat16)
         self.clap, self.clause_weight = clap, clause_weight
-        sizes = {"inputs": clap.text_encoder.dim, "dim": dim}
+        sizes = {"inputs": clap.text_encoder.dim, "dim": clap.dim}
         self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
 
     def targets(self, clauses: list[tuple]) -> torch.Tensor:
@@ -93,6 +98,15 @@ class ClapTraining(SceneModel):
             loss = loss + self.clause_weight * (apart + away)
         stats["loss"] = loss.detach()
         return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
+
+    @torch.no_grad()
+    def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:
+        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
+        rows = []
+        for first in tqdm(range(0, len(scenes), 32), desc=what):
+            _, batch = collate(as_they_are(scenes[first : first + 32]), pack, bank, samples)
+            rows.append(self.clap.embed_audio(self.stereo(batch)))
+        return torch.cat(rows).numpy()
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """R@1 both ways and content-space assignment in percent; `score` is their mean."""

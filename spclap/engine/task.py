@@ -188,7 +188,7 @@ class ClapTask(SceneTask):
         clap = SpatialClap(**clap_conf(args))
         if args.spatial_encoder == "ca_se":
             load_statistics(clap.spatial_encoder.maps, args.dump)
-        return ClapTraining(clap, use_bfloat16(args), args.clause_weight, args.dim)
+        return ClapTraining(clap, use_bfloat16(args), args.clause_weight)
 
 
 def clap_conf(args: argparse.Namespace) -> dict:

@@ -59,6 +59,7 @@ class SpatialClap(nn.Module):
         frozen: Sequence[str] = (),
     ):
         super().__init__()
+        self.dim = dim
         self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf)
         self.spatial_encoder = part(SPATIAL_ENCODERS, spatial_encoder, spatial_encoder_conf)
         self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf)

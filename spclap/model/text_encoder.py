@@ -24,10 +24,7 @@ def local_model(name: str) -> str:
 
 
 class TextEncoder(nn.Module):
-    """What all of them share."""
-
-    def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        raise NotImplementedError
+    """What all of them share; each brings its own `states`."""
 
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Mean over the tokens that are there."""
