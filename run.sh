@@ -15,6 +15,7 @@ ngpu=0             # GPUs a training uses, 0 for the CPU
 esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
 conf=              # folder of the base configs; conf if empty
 arch=              # another architecture, a folder of <conf>/arch/; its models are named <arch>_single, <arch>_scl ...
+ablation=          # stage 4 trains scl_<ablation> alone, with <conf>/ablations/<ablation>.yaml laid over train_scl.yaml
 conf_overlay=      # folder of small YAML files laid over the configs of the same name
 train_args=        # more options of ESPnet2 for every training, such as "--max_epoch 2"
 datadir=           # data lists, rooms and scenes; data/<corpus> if empty
@@ -34,6 +35,7 @@ conf=${conf:-conf}
 [ -d "$conf" ] || die "--conf $conf is not a folder"
 archdir=${arch:+$conf/arch/$arch}
 [ -d "${archdir:-$conf}" ] || die "--arch $arch is not a folder of $conf/arch; there are: $(cd "$conf/arch" && echo *)"
+[ -z "$ablation" ] || [ -f "$conf/ablations/$ablation.yaml" ] || die "--ablation $ablation: no $conf/ablations/$ablation.yaml"
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
 for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
   [ -e "$file" ] || die "--conf_overlay $conf_overlay holds no .yaml file"
@@ -136,6 +138,10 @@ stage3() {
 stage4() {
   need "$dumpdir/done.json" 2
   [ -z "$(pretraining)" ] || need "$models/${arch:+${arch}_}$(pretraining)/done.json" 3
+  if [ -n "$ablation" ]; then
+    train "scl_$ablation" train_scl "$conf/ablations/$ablation.yaml"
+    return
+  fi
   train multi train_scl "$conf/ablations/multi_noscl.yaml"
   train scl train_scl
 }

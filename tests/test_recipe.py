@@ -75,9 +75,36 @@ def test_results_hold_what_a_reader_expects(finished):
 
 def test_complete_stages_do_nothing(finished):
     before = times(finished)
-    result = run(*folders(finished), "--stage", 1, "--stop_stage", 4)
-    assert times(finished) == before
-    assert result.stderr.count("up to date") >= 8
+    result = run(*folders(finished), "--stage", 1)
+    changed = {path.name for path, time in times(finished).items() if time != before.get(path)}
+    assert changed <= {"results.json", "assignment.png", "training_curves.png"}  # of all models together
+    assert result.stderr.count("up to date") >= 8 and result.stderr.count("scored before") == 3
+
+
+def test_an_ablation_is_trained_and_scored_alone(finished, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(finished, root)
+    before = times(root)
+    run(*folders(root), "--stage", 4, "--ablation", "no_clauses")
+    rows = {row["tag"]: row for row in json.loads((root / "exp" / "results.json").read_text())}
+    assert rows.keys() >= {"scl_no_clauses", "scl_no_clauses-scl", "scl-single"}
+    models = root / "exp" / "synth" / "seed0"
+    kept = [path for path in before if path.parent.parent == models and path.suffix != ".png"]
+    assert kept and all(times(root)[path] == before[path] for path in kept)  # the models that were there
+    assert (models / "scl_no_clauses" / "scores.json").is_file()
+
+
+def test_models_of_other_scenes_or_weights_are_scored_again(finished, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(finished, root)
+    models = root / "exp" / "synth" / "seed0"
+    stamp = json.loads((models / "scl" / "done.json").read_text())
+    (models / "scl" / "done.json").write_text(json.dumps({**stamp, "seed": 7}))
+    scores = json.loads((models / "single" / "scores.json").read_text())
+    (models / "single" / "scores.json").write_text(json.dumps({**scores, "scenes": "others"}))
+    result = run(*folders(root), "--stage", 5)
+    again = [line.split("/")[-1] for line in result.stderr.splitlines() if line.endswith(": scored")]
+    assert again == ["single: scored", "scl: scored"]
 
 
 def test_another_architecture_stands_beside_the_default_one(finished, tmp_path):

@@ -39,6 +39,13 @@ def test_models_of_other_numbers_of_scenes_have_no_difference():
     assert [row["metric"] for row in difference_rows(models, {"corpus": "c", "seed": 0}, CONF)] == ["k"]
 
 
+def test_a_pattern_pairs_every_tag_that_fits():
+    conf = replace(CONF, pairs=[["scl_*", "scl"], ["scl*", "scl"], ["*", "absent"]])
+    models = {tag: {"m": np.ones(4)} for tag in ("scl", "scl_b", "scl_a", "single", "concat_scl_a")}
+    tags = [row["tag"] for row in difference_rows(models, {"corpus": "c", "seed": 0}, conf)]
+    assert tags == ["scl_a-scl", "scl_b-scl"]
+
+
 @pytest.mark.parametrize(("key", "value"), [("bootstrap", 0), ("pairs", ["scl", "single"])])
 def test_bad_score_config_is_refused(key, value):
     with pytest.raises(ValueError, match=key):

@@ -21,8 +21,10 @@ from spclap.evaluate import plots
 from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
 from spclap.evaluate.results import (
     ScoreConf,
+    Values,
     difference_rows,
     figures,
+    load_values,
     merge_results,
     model_rows,
     pooled_rows,
@@ -108,6 +110,27 @@ def environment() -> dict[str, str]:
     }
 
 
+def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf) -> tuple[Values, list[dict]]:
+    """Values per scene and rows of a model; of its earlier scoring if model, scenes, protocol and config are the same."""
+    made_from = {
+        "model": digest(folder / "done.json"), "scenes": scenes_digest(corpus.data),
+        "dump": digest(corpus.dump / "done.json"), "protocol": PROTOCOL, "bootstrap": conf.bootstrap,
+        "tag": folder.name, **common,
+    }  # fmt: skip
+    path = folder / "scores.json"
+    old = json.loads(path.read_text()) if path.is_file() else {}
+    if {key: old.get(key) for key in made_from} == made_from:
+        logging.info("%s: scored before", folder)
+        return load_values(folder)[0], old["results"]
+    path.unlink(missing_ok=True)
+    values = figures(Scorer(folder, corpus).run())
+    save_values(folder, values, made_from["scenes"])
+    rows = model_rows(folder.name, values, common, conf)
+    atomic_write_text(path, json.dumps({**made_from, "results": rows, **environment()}, indent=1) + "\n")
+    logging.info("%s: scored", folder)
+    return values, rows
+
+
 def draw(exp: Path, rows: list[dict], histories: dict[str, list[dict]]) -> None:
     """Pictures that compare models."""
     (exp / "images").mkdir(exist_ok=True)
@@ -138,20 +161,15 @@ def main() -> None:
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common = {"corpus": args.corpus, "seed": args.seed}
-    scenes, values, rows = scenes_digest(args.data), {}, []
+    values, rows = {}, []
     for folder in folders:
         if json.loads((folder / "done.json").read_text())["dump"] != digest(args.dump / "done.json"):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
-        values[folder.name] = figures(Scorer(folder, corpus).run())
-        save_values(folder, values[folder.name], scenes)
-        results = model_rows(folder.name, values[folder.name], common, conf)
-        scores = {"tag": folder.name, **common, "protocol": PROTOCOL, "results": results, **environment()}
-        atomic_write_text(folder / "scores.json", json.dumps(scores, indent=1) + "\n")
+        values[folder.name], results = score(folder, corpus, common, conf)
         rows += results
-        logging.info("%s: scored", folder)
     rows += difference_rows(values, common, conf)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders})
-    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes, conf))
+    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes_digest(args.data), conf))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """From outcomes per scene to the rows of results.json, with intervals, paired differences and pooled seeds."""
 
+import fnmatch
 import json
 import logging
 import re
@@ -19,7 +20,7 @@ class ScoreConf:
     """conf/score.yaml."""
 
     bootstrap: int  # resamplings
-    pairs: list[list[str]]  # tags whose difference is reported, first minus second
+    pairs: list[list[str]]  # tags whose difference is reported, first minus second; the first may be a pattern, scl_*
 
     def __post_init__(self):
         if self.bootstrap < 1:
@@ -53,8 +54,9 @@ def model_rows(tag: str, values: Values, common: dict, conf: ScoreConf) -> list[
 def difference_rows(models: dict[str, Values], common: dict, conf: ScoreConf) -> list[dict]:
     """Rows of paired differences, tagged `first-second`, for models that were scored on the same scenes."""
     rows = []
-    for first, second in conf.pairs:
-        if not {first, second} <= models.keys():
+    pairs = [(tag, second) for first, second in conf.pairs for tag in fnmatch.filter(sorted(models), first)]
+    for first, second in dict.fromkeys(pairs):
+        if second not in models or first == second:
             continue
         for metric in sorted(models[first].keys() & models[second].keys()):
             a, b = models[first][metric], models[second][metric]
@@ -73,6 +75,13 @@ def save_values(folder: Path, values: Values, scenes: str) -> None:
         np.savez_compressed(file, scenes=np.array(scenes), **values)
 
 
+def load_values(folder: Path) -> tuple[Values, str]:
+    """What `save_values` wrote: values and the digest of the scenes."""
+    with np.load(folder / "outcomes.npz") as stored:
+        values = dict(stored)
+    return values, str(values.pop("scenes", ""))
+
+
 def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Values]]:
     """Seed -> tag -> values of all models scored on these scenes."""
     seeds: dict[int, dict[str, Values]] = {}
@@ -80,9 +89,8 @@ def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Va
         seed = re.fullmatch(r"seed(\d+)", path.parts[-3])
         if seed is None or ".old" in path.parent.name:
             continue
-        with np.load(path) as stored:
-            values = dict(stored)
-        if str(values.pop("scenes", "")) == scenes:
+        values, scored = load_values(path.parent)
+        if scored == scenes:
             seeds.setdefault(int(seed[1]), {})[path.parts[-2]] = values
         else:
             logging.warning("%s: scored on other scenes, not pooled; run stage 5 with --seed %s", path.parent, seed[1])
