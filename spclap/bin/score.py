@@ -111,7 +111,7 @@ def environment() -> dict[str, str]:
 
 
 def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf) -> tuple[Values, list[dict]]:
-    """Values per scene and rows of a model; of its earlier scoring if model, scenes, protocol and config are the same."""
+    """Values per scene and rows of a model; those of an earlier scoring if nothing has changed."""
     made_from = {
         "model": digest(folder / "done.json"), "scenes": scenes_digest(corpus.data),
         "dump": digest(corpus.dump / "done.json"), "protocol": PROTOCOL, "bootstrap": conf.bootstrap,
