@@ -28,7 +28,7 @@ class _Conv(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.relu(super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride[0] == 2 else x))
+        return F.relu(super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride[0] == 2 else x), inplace=True)
 
 
 def _yamnet_weights() -> list[torch.Tensor]:

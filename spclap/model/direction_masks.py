@@ -56,8 +56,8 @@ class SteeredSpectrum(nn.Module):
         """Cross-spectrum over the root of its magnitude, real and imaginary, and that root; each (N, bins, frames)."""
         cross = spectra[:, 0] * spectra[:, 1].conj()
         weight = cross.abs().sqrt()
-        cross = cross / weight.clamp_min(1e-9)
-        return cross.real, cross.imag, weight
+        floor = weight.clamp_min(1e-9)
+        return cross.real / floor, cross.imag / floor, weight
 
     def agreement(self, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
         """Weighted cosine between observed and expected phase difference, (N, bins, frames) -> (N, K, bins, frames)."""
