@@ -24,13 +24,15 @@ def figures(monkeypatch):
     return saved
 
 
-def test_training_curves_have_a_column_per_model_and_whole_epochs(tmp_path, figures):
-    plots.training_curves({"seld": history(13), "scl": history(1)}, tmp_path / "a.png")
-    axes = figures[0].axes
-    assert [axis.get_title() for axis in axes[:2]] == ["seld", "scl"]
-    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), [3 / epoch for epoch in range(1, 14)])
-    np.testing.assert_allclose(axes[2].lines[0].get_ydata(), [10.0 * epoch for epoch in range(1, 14)])
-    assert all(tick == int(tick) for axis in axes for tick in axis.get_xticks())
+def test_training_curves_have_a_line_per_model_and_whole_epochs(tmp_path, figures):
+    assigned = [{**entry, "valid_assignment_2src": 60.0} for entry in history(1)]
+    plots.training_curves({"seld": history(13), "scl": assigned}, tmp_path / "a.png")
+    loss, score, assignment = figures[0].axes
+    assert [line.get_label() for line in loss.lines] == ["seld", "scl"]
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), [3 / epoch for epoch in range(1, 14)])
+    np.testing.assert_allclose(score.lines[0].get_ydata(), [10.0 * epoch for epoch in range(1, 14)])
+    np.testing.assert_allclose(assignment.lines[0].get_ydata(), [60])
+    assert all(tick == int(tick) for axis in figures[0].axes for tick in axis.get_xticks())
     assert imread(tmp_path / "a.png").shape[1] > 600
 
 

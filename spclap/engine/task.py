@@ -288,9 +288,10 @@ def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Na
 
 
 def history(folder: Path) -> list[dict]:
-    """Losses and validation scores, one entry an epoch, of a finished training."""
+    """Training loss and validation figures (`valid_*`), one entry an epoch, of a finished training."""
     stats = read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"]
-    return [
-        {"epoch": epoch, "train_loss": float(phases["train"]["loss"]), "valid_score": float(phases["valid"]["score"])}
-        for epoch, phases in sorted(stats.items())
-    ]
+    rows = []
+    for epoch, phases in sorted(stats.items()):
+        valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
+        rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
+    return rows

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from spclap.data.datadir import atomic_path
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, colour-blind safe
+STYLES = ("-", "--", ":", "-.")
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -18,25 +19,34 @@ def _save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=120, format="png")
 
 
-def training_curves(histories: dict[str, list[dict]], path: Path) -> None:
-    """One column per model: training loss above, validation score below, over epochs.
+CURVES = {
+    "train_loss": "training loss",
+    "valid_score": "validation score",
+    "valid_assignment_2src": "assignment of 2 validation sources, %",
+}
 
-    histories: tag -> dicts with epoch, train_loss, valid_score.
+
+def training_curves(histories: dict[str, list[dict]], path: Path) -> None:
+    """Losses and validation figures over epochs, a line per model.
+
+    histories: tag -> dicts of an epoch each, with `epoch` and those keys of `CURVES` that the model has.
     """
     if not histories:
         return
-    figure = Figure(figsize=(3.2 * len(histories), 4.8), layout="constrained")
-    axes = figure.subplots(2, len(histories), squeeze=False, sharex="col")
-    for column, (tag, entries) in enumerate(histories.items()):
-        epochs = [entry["epoch"] for entry in entries]
-        rows = (("train_loss", "training loss", COLOURS[0]), ("valid_score", "validation score", COLOURS[1]))
-        for axis, (key, label, colour) in zip(axes[:, column], rows, strict=True):
-            axis.plot(epochs, [entry[key] for entry in entries], marker=".", color=colour)
-            axis.grid(alpha=0.3)
-            axis.set_ylabel(label)
-        axes[0, column].set_title(tag)
-        axes[1, column].set_xlabel("epoch")
-        axes[1, column].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure = Figure(figsize=(4 * len(CURVES) + 2, 4), layout="constrained")
+    axes = figure.subplots(1, len(CURVES))
+    for number, (tag, entries) in enumerate(histories.items()):
+        style = {"color": COLOURS[number % len(COLOURS)], "linestyle": STYLES[number // len(COLOURS) % len(STYLES)]}
+        for axis, key in zip(axes, CURVES, strict=True):
+            points = [(entry["epoch"], entry[key]) for entry in entries if key in entry]
+            if points:
+                axis.plot(*zip(*points, strict=True), marker=".", label=tag, **style)
+    for axis, label in zip(axes, CURVES.values(), strict=True):
+        axis.set(xlabel="epoch", title=label)
+        axis.grid(alpha=0.3)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes[-1].axhline(50, color="black", linewidth=1)  # chance
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     _save(figure, path)
 
 
