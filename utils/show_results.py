@@ -89,17 +89,20 @@ def merge(rows: list[dict]) -> list[dict]:
 
 def provenance(folders: list[Path]) -> str:
     """How the figures below folders were made: protocol, environment, and wall time of each stage."""
-    runs: dict[Path, dict] = {}
+    runs: dict[Path, list[dict]] = {}
     for file in [file for folder in folders for file in score_files(folder)]:
-        score = runs[file.parent.parent] = load(file)
+        score = load(file)
+        runs.setdefault(file.parent.parent, []).append(score)
         missing = [key for key in ORIGINS if key not in score]
         if missing:
             raise ResultsError(f"{file}: lacks the key `{missing[0]}`; run stage 5 (score) again")
-    protocols = {name: text for score in runs.values() for name, text in score["protocol"].items()}
+    scores = [score for models in runs.values() for score in models]
+    protocols = {name: text for score in scores for name, text in score["protocol"].items()}
     lines = ["### Protocol", "", *(f"- {name}: {text}" for name, text in protocols.items()), "", "### Runs", ""]
-    lines += ["| run | git | torch | machine | seconds of stages 0 to 5 |", "|---|---|---|---|---|"]
-    for run, score in runs.items():
-        lines.append(f"| {run} | {score['git']} | {score['torch']} | {score['machine']} | {stage_times(run)} |")
+    lines += ["| run | git at scoring | torch | machine | seconds of stages 0 to 5 |", "|---|---|---|---|---|"]
+    for run, models in runs.items():  # models of a run may have been scored at different times
+        made = [", ".join(dict.fromkeys(score[key] for score in models)) for key in ("git", "torch", "machine")]
+        lines.append(f"| {run} | {' | '.join(made)} | {stage_times(run)} |")
     return "\n".join(lines)
 
 
