@@ -96,7 +96,7 @@ class ClauseTargets(nn.Module):
         self.projection = projection(inputs, block_size(dim), dim)
 
     def forward(self, contents: torch.Tensor, items: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-        """Pooled captions of sources (K, inputs), items (K,) they belong to, directions (K,) -> directions' blocks (N, D)."""
+        """Pooled captions of sources (K, inputs), items (K,) they belong to, directions (K,) -> (N, 5 blocks)."""
         blocks = self.projection(contents)
         placed = blocks.new_zeros(int(items.max()) + 1, DIRECTION_COUNT, blocks.shape[1])
         return placed.index_put((items, directions), blocks, accumulate=True).flatten(1)
