@@ -59,8 +59,8 @@ class SceneModel(AbsESPnetModel):
 class ClapTraining(SceneModel):
     """Contrastive training of Spatial-CLAP.
 
-    `clause_weight` times two more losses are added unless it is 0: the contrastive loss of the audio's blocks of
-    directions with `ClauseTargets`, and the distance of the text's from these.
+    `clause_weight` times two more losses are added unless it is 0: the contrastive loss of the audio with
+    `ClauseTargets`, and the distance of the text vectors from these.
     """
 
     def __init__(self, clap: SpatialClap, bfloat16: bool, clause_weight: float = 0.0):
@@ -70,7 +70,7 @@ class ClapTraining(SceneModel):
         self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
 
     def targets(self, clauses: list[tuple]) -> torch.Tensor:
-        """Directions' blocks (N, their dim) of the sources of N items, each source a (caption, direction index)."""
+        """(N, dim) of the sources of N items, each source a (caption, direction index)."""
         flat = [(caption, item, direction) for item, sources in enumerate(clauses) for caption, direction in sources]
         captions = list(dict.fromkeys(caption for caption, *_ in flat))  # each is encoded once
         device = self.clap.logit_scale.device
@@ -88,15 +88,12 @@ class ClapTraining(SceneModel):
         audio, scale, meanings = gather(audio.float()), self.clap.scale(), gather(batch["meanings"])
 
         def contrast(vectors: torch.Tensor) -> torch.Tensor:
-            """Of the audio, or of its first blocks, with vectors of as many dimensions."""
-            heard = F.normalize(audio[:, : vectors.shape[1]], dim=1)
-            return symmetric_info_nce(heard, gather(F.normalize(vectors.float(), dim=1)), scale, meanings)
+            return symmetric_info_nce(audio, gather(F.normalize(vectors.float(), dim=1)), scale, meanings)
 
         loss = contrast(text)
         stats = {"contrastive": loss.detach(), "scale": scale.detach()}
         if targets is not None:
-            apart = contrast(targets)
-            away = distance(text[:, : targets.shape[1]].float(), targets.float().detach())
+            apart, away = contrast(targets), distance(text.float(), targets.float().detach())
             stats.update(clauses=apart.detach(), distance=away.detach())
             loss = loss + self.clause_weight * (apart + away)
         stats["loss"] = loss.detach()

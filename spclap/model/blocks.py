@@ -1,8 +1,7 @@
 """A space that binds by construction: one block of dimensions per direction, filled with what sounds there.
 
-The cosine of two such vectors is a sum over blocks, so exchanging two sounds changes it, and content learned at one
-direction holds at all of them because they share one projection. A last block, of a projection of its own, holds what
-sounds anywhere: masks cannot distort it.
+The cosine of two such vectors is a sum over directions, so exchanging two sounds changes it, and content learned at
+one direction holds at all of them because all blocks share one projection.
 """
 
 import torch
@@ -10,7 +9,6 @@ from torch import nn
 from torch.nn import functional as F
 
 DIRECTION_COUNT = 5  # words of spclap.scene.directions, from left to right
-BLOCK_COUNT = DIRECTION_COUNT + 1  # the last is the whole scene's
 
 
 def projection(inputs: int, outputs: int, hidden: int | None = None) -> nn.Sequential:
@@ -20,28 +18,26 @@ def projection(inputs: int, outputs: int, hidden: int | None = None) -> nn.Seque
 
 
 def block_size(dim: int) -> int:
-    """Dimensions of a block; ValueError unless blocks fill `dim`."""
-    if dim % BLOCK_COUNT:
-        raise ValueError(f"dim is {dim}; blocks of five directions and the whole need a multiple of {BLOCK_COUNT}")
-    return dim // BLOCK_COUNT
+    """Dimensions of a direction's block; ValueError unless they fill `dim`."""
+    if dim % DIRECTION_COUNT:
+        raise ValueError(f"dim is {dim}; blocks of {DIRECTION_COUNT} directions need a multiple of {DIRECTION_COUNT}")
+    return dim // DIRECTION_COUNT
 
 
 class ContentBlocks(nn.Module):
-    """Content heard per direction and in the whole -> vector; how much of the energy comes from a direction scales its
-    block."""
+    """Content heard per direction -> vector; how much of the energy comes from there scales its block."""
 
     def __init__(self, inputs: int, dim: int):
         super().__init__()
         self.norm = nn.LayerNorm(inputs)
         self.projection = projection(inputs + 1, block_size(dim), dim)
-        self.whole = projection(inputs, block_size(dim), dim)
         self.gate = projection(1, 1, 16)
 
     def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        """(N, blocks, inputs) and the directions' shares of the energy (N, directions) -> (N, dim)."""
-        level, content = (share + 1e-4).log().unsqueeze(-1), self.norm(content)
-        blocks = self.projection(torch.cat([content[:, :-1], level], dim=-1)) * F.softplus(self.gate(level))
-        return torch.cat([blocks.flatten(1), self.whole(content[:, -1])], dim=1)
+        """(N, directions, inputs) and shares of the energy (N, directions) -> (N, dim)."""
+        level = (share + 1e-4).log().unsqueeze(-1)
+        blocks = self.projection(torch.cat([self.norm(content), level], dim=-1)) * F.softplus(self.gate(level))
+        return blocks.flatten(1)
 
 
 class PooledText(nn.Module):
@@ -57,16 +53,15 @@ class PooledText(nn.Module):
 
 
 class DirectionQueries(nn.Module):
-    """A learned query per block attends to the tokens of a caption, or to a learned state where nothing is said of
-    that direction."""
+    """A learned query per direction attends to the tokens of a caption, or to a learned state where nothing is said
+    of that direction; one projection for all makes the blocks."""
 
     def __init__(self, inputs: int, dim: int):
         super().__init__()
-        self.queries = nn.Parameter(torch.randn(BLOCK_COUNT, inputs) * 0.05)
+        self.queries = nn.Parameter(torch.randn(DIRECTION_COUNT, inputs) * 0.05)
         self.key = nn.Linear(inputs, inputs)
         self.nothing = nn.Parameter(torch.zeros(inputs))
         self.projection = projection(inputs, block_size(dim), dim)
-        self.whole = projection(inputs, block_size(dim), dim)
 
     def forward(self, encoder: nn.Module, ids: torch.Tensor) -> torch.Tensor:
         """Token ids (N, L) -> (N, dim)."""
@@ -75,20 +70,18 @@ class DirectionQueries(nn.Module):
         mask = F.pad(mask, (1, 0), value=1)
         scores = self.queries @ self.key(states).transpose(1, 2)
         weights = scores.masked_fill(mask[:, None] == 0, float("-inf")).softmax(dim=-1)
-        read = weights.to(states.dtype) @ states
-        return torch.cat([self.projection(read[:, :-1]).flatten(1), self.whole(read[:, -1])], dim=1)
+        return self.projection(weights.to(states.dtype) @ states).flatten(1)
 
 
 TEXT_HEADS = {"pooled": PooledText, "queries": DirectionQueries}
 
 
 class ClauseTargets(nn.Module):
-    """Directions' blocks that text and audio of a scene should both have, made from its sources apart (training only).
+    """Vectors that text and audio of a scene should both have, made from its sources apart (training only).
 
     Telling a scene from its swap is a saddle: audio has no gradient for it before text tells the two captions apart,
     and the other way round. Simulated scenes know their parts: each source's caption without a place, projected, is
-    put into the block of its direction. These blocks tell scene and swap apart from the first step on; that of the
-    whole scene is left to the contrastive loss.
+    put into the block of its direction. These vectors tell scene and swap apart from the first step on.
     """
 
     def __init__(self, inputs: int, dim: int):
@@ -96,9 +89,10 @@ class ClauseTargets(nn.Module):
         self.projection = projection(inputs, block_size(dim), dim)
 
     def forward(self, contents: torch.Tensor, items: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-        """Pooled captions of sources (K, inputs), items (K,) they belong to, directions (K,) -> (N, 5 blocks)."""
+        """Pooled captions of sources (K, inputs), items (K,) they belong to, directions (K,) -> (N, dim)."""
         blocks = self.projection(contents)
-        placed = blocks.new_zeros(int(items.max()) + 1, DIRECTION_COUNT, blocks.shape[1])
+        count = int(items.max()) + 1
+        placed = blocks.new_zeros(count, DIRECTION_COUNT, blocks.shape[1])
         return placed.index_put((items, directions), blocks, accumulate=True).flatten(1)
 
 

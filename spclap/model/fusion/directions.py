@@ -9,7 +9,7 @@ from spclap.model.content_encoder import ContentEncoder
 
 
 class Directions(nn.Module):
-    """Masks of a spatial encoder -> content encoder per direction and on the whole -> `ContentBlocks`.
+    """Masks of a spatial encoder -> content encoder per direction -> `ContentBlocks`.
 
     Args: depth, number of layers of the content encoder that hear the mixture once, before the masks; 0: the mel
     spectrum itself is masked, which costs a whole pass per direction.
@@ -25,17 +25,17 @@ class Directions(nn.Module):
 
     def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
         masks, spectrum = spatial_encoder(stereo), content_encoder.spectrum(stereo.mean(dim=1))
-        energy = (masks * spectrum[:, None]).square().sum(dim=(2, 3))
-        masks = torch.cat([masks, torch.ones_like(masks[:, :1])], dim=1)  # the whole
+        masked = masks * spectrum[:, None]
+        energy = masked.square().sum(dim=(2, 3))
         if self.depth == 0:
-            found = content_encoder.embed((masks * spectrum[:, None]).flatten(0, 1))
+            found = content_encoder.embed(masked.flatten(0, 1))
         else:
             found = self.masked_maps(content_encoder, masks, spectrum)
         found = found.unflatten(0, masks.shape[:2])
         return self.blocks(found, energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9))
 
     def masked_maps(self, content_encoder, masks, spectrum) -> torch.Tensor:
-        """(N * blocks, content dim): where a mask is 0, the maps are those of silence."""
+        """(N * directions, content dim): where a mask is 0, the maps are those of silence."""
         both = content_encoder.lower(torch.cat([spectrum, torch.zeros_like(spectrum[:1])]), self.depth)
         maps, silence = both[:-1], both[-1:]
         masks = F.adaptive_avg_pool2d(masks, maps.shape[2:]).to(maps.dtype).unsqueeze(2)

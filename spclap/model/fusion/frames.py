@@ -1,10 +1,10 @@
-"""Content maps and spatial frames fused in time, read by one learned query per direction and one for the whole."""
+"""Content maps and spatial frames fused in time, read by one learned query per direction."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spclap.model.blocks import BLOCK_COUNT, ContentBlocks
+from spclap.model.blocks import DIRECTION_COUNT, ContentBlocks
 from spclap.model.content_encoder import ContentEncoder
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 
@@ -21,8 +21,8 @@ class Frames(nn.Module):
         self.content_norm = nn.LayerNorm(content_encoder.dim)
         self.spatial_norm = nn.LayerNorm(spatial_encoder.dim)
         self.key = nn.Sequential(nn.Linear(both, dim), nn.ReLU())
-        self.queries = nn.Parameter(torch.randn(BLOCK_COUNT, dim) * dim**-0.5)
-        self.empty = nn.Parameter(torch.zeros(BLOCK_COUNT, 1))
+        self.queries = nn.Parameter(torch.randn(DIRECTION_COUNT, dim) * dim**-0.5)
+        self.empty = nn.Parameter(torch.zeros(DIRECTION_COUNT, 1))
         self.value = nn.Linear(both, content_encoder.dim)
         self.blocks = ContentBlocks(content_encoder.dim, dim)
 
@@ -38,4 +38,4 @@ class Frames(nn.Module):
         scores = self.queries @ self.key(cells).transpose(1, 2)
         empty = self.empty.expand(len(cells), -1, -1).to(scores.dtype)
         weights = torch.cat([scores, empty], dim=-1).softmax(dim=-1)[..., :-1]
-        return self.blocks(weights.to(cells.dtype) @ self.value(cells), weights[:, :-1].sum(dim=-1).float())
+        return self.blocks(weights.to(cells.dtype) @ self.value(cells), weights.sum(dim=-1).float())
