@@ -41,7 +41,7 @@ def test_provenance_tells_how_figures_were_made(tmp_path):
         assert f"| {tmp_path}/mini/seed0 | abc-dirty | 2 | Linux | 3, -, -, 40, -, - |" in out
     (model.parent / "single").mkdir()
     (model.parent / "single" / "scores.json").write_text(json.dumps({**scores, "git": "def", "results": []}))
-    assert "/mini/seed0 | abc-dirty, def | 2 | Linux |" in show("--provenance", tmp_path).stdout
+    assert "/mini/seed0 | abc-dirty; def | 2 | Linux |" in show("--provenance", tmp_path).stdout
 
 
 def test_full_adds_the_other_ranks(tmp_path):

@@ -168,7 +168,7 @@ def main() -> None:
         values[folder.name], results = score(folder, corpus, common, conf)
         rows += results
     rows += difference_rows(values, common, conf)
-    draw(args.exp, rows, {folder.name: history(folder) for folder in folders})
+    draw(args.exp, rows, {folder.name: history(folder) for folder in folders if task_of(folder) == "clap"})
     merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes_digest(args.data), conf))
 
 
