@@ -99,7 +99,8 @@ def provenance(folders: list[Path]) -> str:
     scores = [score for models in runs.values() for score in models]
     protocols = {name: text for score in scores for name, text in score["protocol"].items()}
     lines = ["### Protocol", "", *(f"- {name}: {text}" for name, text in protocols.items()), "", "### Runs", ""]
-    lines += ["| run | git at scoring | torch | machine | seconds of stages 0 to 5, last time each made something |", "|---|---|---|---|---|"]
+    times = "seconds of stages 0 to 5, last time each made something"
+    lines += [f"| run | git at scoring | torch | machine | {times} |", "|---|---|---|---|---|"]
     for run, models in runs.items():  # models of a run may have been scored at different times
         made = ["; ".join(dict.fromkeys(score[key] for score in models)) for key in ("git", "torch", "machine")]
         lines.append(f"| {run} | {' | '.join(made)} | {stage_times(run)} |")
