@@ -35,7 +35,7 @@ conf=${conf:-conf}
 [ -d "$conf" ] || die "--conf $conf is not a folder"
 archdir=${arch:+$conf/arch/$arch}
 [ -d "${archdir:-$conf}" ] || die "--arch $arch is not a folder of $conf/arch; there are: $(cd "$conf/arch" && echo *)"
-[ -z "$ablation" ] || [ -f "$conf/ablations/$ablation.yaml" ] || die "--ablation $ablation: no $conf/ablations/$ablation.yaml"
+[ -z "$ablation" ] || [ -f "$conf/ablations/$ablation.yaml" ] || die "--ablation $ablation: there is no $conf/ablations/$ablation.yaml; there are: $(cd "$conf/ablations" && echo *.yaml)"
 [ -z "$conf_overlay" ] || [ -d "$conf_overlay" ] || die "--conf_overlay $conf_overlay is not a folder"
 for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
   [ -e "$file" ] || die "--conf_overlay $conf_overlay holds no .yaml file"
