@@ -68,7 +68,8 @@ def test_bad_configs_name_file_and_key(tmp_path, text, message):
 def test_shipped_configs_parse():
     for cls, name in ((SimuConf, "simu"), (FeatsConf, "feats"), (ScoreConf, "score")):
         load_config(cls, ROOT / "conf" / f"{name}.yaml")
-        for overlay in sorted(ROOT.glob(f"egs/*/conf/{name}.yaml")) + [ROOT / "tests" / "tiny_conf" / f"{name}.yaml"]:
+        overlays = [*ROOT.glob(f"egs/*/conf/{name}.yaml"), *ROOT.glob(f"conf/*/{name}.yaml")]
+        for overlay in [*overlays, ROOT / "tests" / "tiny_conf" / f"{name}.yaml"]:
             load_config(cls, ROOT / "conf" / f"{name}.yaml", overlay)
 
 
