@@ -42,7 +42,7 @@ _spclap_installed() { [ "$(_spclap_state "$1")" = "$(cat "$1/.venv/spclap-instal
 
 # Makes .venv in the folder $1 and installs everything that the recipe and its tests need.
 _spclap_install() {
-  local venv=$1/.venv python info
+  local venv=$1/.venv python info free
   if command -v flock >/dev/null; then flock 9; fi
   if _spclap_installed "$1"; then return 0; fi  # another shell did it while this one waited
   # The scripts of an environment hold its path: one that was moved or copied is made anew.
@@ -50,6 +50,10 @@ _spclap_install() {
     python=$(_spclap_find_python) || return 1
     [ ! -e "$venv" ] || echo "$venv is unfinished or was moved, so it is made anew." >&2
     "$python" -m venv --clear "$venv" || return 1
+  fi
+  if [ ! -d "$(echo "$venv"/lib/python3*/site-packages/torch)" ]; then
+    free=$(df -Pk "$1" | awk 'NR == 2 {print int($4 / 1000000)}')
+    [ "$free" -ge 13 ] || { echo "error: $1 has $free GB free; the installation takes 8 GB and 4 GB more while it runs: make room for 13 GB, or set SPCLAP_PYTHON" >&2; return 1; }
   fi
   echo "Installing into $venv: about 8 GB with PyTorch, 3 to 10 minutes. Safe to interrupt and rerun." >&2
   # A package whose installation was interrupted has no INSTALLER; pip must not take it for complete.

@@ -168,3 +168,16 @@ def test_git_ignores_no_source_file():
     names = "\n".join(str(path.relative_to(ROOT)) for path in sources)
     result = subprocess.run(["git", "check-ignore", "--stdin"], input=names, capture_output=True, text=True, cwd=ROOT)
     assert result.stdout == ""
+
+
+def test_a_disk_too_small_for_the_installation_is_named_before_it_begins(skeleton, tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "df").write_text("#!/bin/sh\necho Filesystem 1024-blocks Used Available\necho /dev/x 99 99 5000000\n")
+    (tools / "df").chmod(0o755)
+    command = f'PATH="{tools}:$PATH"; . "{skeleton}/path.sh"; echo $?'
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "SPCLAP_PYTHON": ""}
+    )
+    assert "has 5 GB free" in result.stderr and "13 GB" in result.stderr and result.stdout.endswith("1\n")
+    assert not list(skeleton.glob(".venv/lib/python3*/site-packages/torch"))
