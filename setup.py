@@ -38,5 +38,6 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["spclap", "spclap.*"]),
     install_requires=PINNED + LIBRARIES,
+    entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
     extras_require={"sofa": SOFA, "test": TEST + SOFA},
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.engine.task import load_training
+from spclap.engine.trained import load_training
 from spclap.evaluate.metrics import bootstrap
 from spclap.evaluate.protocols import Embeddings, true_caption
 from spclap.evaluate.seld import seld_outcomes

@@ -96,7 +96,7 @@ def test_full_disk_leaves_the_old_checkpoint(tmp_path):
 def test_average_of_the_best_epochs_is_exact(corpus, tmp_path):
     exp = tmp_path / "model"
     assert train(corpus, exp, "--max_epoch", "3", "--keep_nbest_models", "2").returncode == 0
-    from spclap.engine.task import history
+    from spclap.engine.trained import history
 
     scores = {entry["epoch"]: entry["valid_score"] for entry in history(exp)}
     best = sorted(scores, key=lambda epoch: (-scores[epoch], epoch))[:2]
@@ -170,7 +170,7 @@ def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directio
     audio = clap.embed_audio(model.stereo(batch))
     unit = torch.nn.functional.normalize(found, dim=1)
     torch.testing.assert_close(
-        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, clap.scale(), batch["meanings"])
+        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, batch["meanings"], clap.scale())
     )
 
 

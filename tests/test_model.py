@@ -209,8 +209,8 @@ def test_frozen_parts_stay_as_they_are(tokenizer):
 
 
 def test_unknown_part_or_option_is_named():
-    with pytest.raises(DataError, match="yamnet, cnn"):
-        SpatialClap(content_encoder="htsat")
+    with pytest.raises(DataError, match="yamnet, cnn, htsat"):
+        SpatialClap(content_encoder="beats")
     with pytest.raises(DataError, match="chanels"):
         SpatialClap(content_encoder="cnn", content_encoder_conf={"chanels": 3})
     with pytest.raises(DataError, match="bins 900"):
@@ -227,7 +227,7 @@ def test_loss_against_brute_force():
         negatives = [j for j in range(5) if (i, j) not in same]
         terms.append(-scores[i, i] + np.log(sum(np.exp(scores[i, j]) for j in negatives)))
         terms.append(-scores[i, i] + np.log(sum(np.exp(scores[j, i]) for j in negatives)))
-    loss = symmetric_info_nce(audio, text, torch.tensor(10.0), torch.tensor(meanings))
+    loss = symmetric_info_nce(audio, text, torch.tensor(meanings), torch.tensor(10.0))
     assert loss.item() == pytest.approx(np.mean(terms), rel=1e-5)
 
 

@@ -24,6 +24,8 @@ from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
 
+DUMPABLE = ("yamnet",)  # content encoders that hear something without training or options
+
 
 @dataclass(frozen=True)
 class FeatsConf:
@@ -38,7 +40,7 @@ class FeatsConf:
     n_fft: int
     hop: int
     statistics_scenes: int
-    content_encoder: str
+    content_encoder: str | None  # None: no features are dumped
 
 
 def pack_clips(corpus: Corpus, conf: FeatsConf) -> None:
@@ -118,9 +120,8 @@ def main() -> None:
     conf, corpus = load_config(FeatsConf, *args.conf), Corpus(args.data, args.dump)
     for folder in ("scenes", *(f"rirs/{split}" for split in SPLITS)):
         require_complete(args.data / folder, "stage 1 (simulate)")
-    pretrained = [name for name, encoder in CONTENT_ENCODERS.items() if encoder.pretrained]
-    if conf.content_encoder not in pretrained:
-        raise DataError(f"content_encoder `{conf.content_encoder}` is not one with weights: {', '.join(pretrained)}")
+    if conf.content_encoder not in (None, *DUMPABLE):
+        raise DataError(f"content_encoder `{conf.content_encoder}` is not {' or '.join(DUMPABLE)}, nor null")
     lists = [args.data / split / name for split in SPLITS for name in ("wav.scp", "text", "utt2label")]
     sounds = (Path(clip.path) for split in SPLITS for clip in load_datadir(args.data / split))
     clips = digest(*lists, *(path for path in sounds if path.is_file()))
@@ -133,7 +134,8 @@ def main() -> None:
     pack_clips(corpus, conf)
     train_tokenizer(corpus, conf)
     measure_statistics(corpus, conf)
-    dump_content(corpus, conf)
+    if conf.content_encoder:
+        dump_content(corpus, conf)
     stamp.write()
 
 

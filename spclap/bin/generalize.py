@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--sofa", type=Path, help="SOFA file of a measured head, first receiver left")
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
     args = parser.parse_args()
-    from spclap.engine.task import load_training, task_of
+    from spclap.engine.trained import load_training, task_of
 
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)

@@ -46,7 +46,7 @@ class Scorer:
     """Outcomes per scene of one model on all fixed test sets of a corpus."""
 
     def __init__(self, folder: Path, corpus: Corpus):
-        from spclap.engine.task import load_training
+        from spclap.engine.trained import load_training
 
         self.folder, self.corpus = folder, corpus
         self.model, self.args = load_training(folder, corpus)
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="training seed, written beside the figures")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     args = parser.parse_args()
-    from spclap.engine.task import history, task_of, trained_folders
+    from spclap.engine.trained import history, task_of, trained_folders
 
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)

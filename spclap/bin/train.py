@@ -33,7 +33,7 @@ def training_command(args: argparse.Namespace, task: str, config: dict, folder: 
 
 def pretrained_part(init: Path) -> str:
     """Where in a pre-trained model the spatial encoder is; DataError for a model that is none."""
-    from spclap.engine.task import task_of
+    from spclap.engine.trained import task_of
 
     places = {"seld": "seld.spatial_encoder", "masks": "spatial_encoder"}
     if (task := task_of(init)) not in places:

@@ -12,6 +12,7 @@ import soxr
 from spclap.data.containers import is_truncated
 from spclap.data.datadir import DataError, atomic_path
 
+MIN_SECONDS = 0.1  # shorter recordings have no frame for every encoder
 MP3_SLACK = 4 * 1152  # frames of MP3 that its header counts and the decoder drops at the ends; others are exact
 
 
@@ -33,13 +34,10 @@ def _load(path: Path) -> tuple[np.ndarray, int]:
     return audio, rate
 
 
-def _check_samples(path: Path, audio: np.ndarray, rate: int, min_seconds: float) -> None:
+def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: float, hint: str = "") -> None:
     """DataError for audio that no model should see; audio (samples, channels)."""
     if len(audio) < min_seconds * rate:
-        raise DataError(
-            f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove the clip or lower "
-            f"`min_seconds` in conf/feats.yaml"
-        )
+        raise DataError(f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove it{hint}")
     bad = int(np.count_nonzero(~np.isfinite(audio)))
     if bad:
         raise DataError(f"{path}: {bad} samples are NaN or infinite; replace it or remove the clip")
@@ -57,7 +55,7 @@ def read_clip(
     """
     path = Path(path)
     audio, rate = _load(path)
-    _check_samples(path, audio, rate, min_seconds)
+    _check_samples(path, audio, rate, min_seconds, " or lower `min_seconds` in conf/feats.yaml")
     channels = audio.shape[1]
     if channels > 1 and not mixdown:
         raise DataError(f"{path}: {channels} channels, expected 1; mix it or set `mixdown: true` in conf/feats.yaml")
@@ -71,6 +69,29 @@ def read_clip(
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate)
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def read_stereo(path: Path, sample_rate: int) -> np.ndarray:
+    """Read a stereo file as float32 (2, samples) at `sample_rate` Hz, channel 0 left.
+
+    Raises DataError for what `read_clip` refuses, and for any number of channels but two.
+    """
+    audio, rate = _load(Path(path))
+    return check_stereo(audio.T, rate, sample_rate, str(path))
+
+
+def check_stereo(audio: np.ndarray, rate: int, sample_rate: int, name: str) -> np.ndarray:
+    """(2, samples) at `rate` Hz, float32 at `sample_rate` Hz, both channels resampled as one.
+
+    Raises DataError, naming `name`, for another shape and for audio that is too short, silent or not finite.
+    """
+    if audio.ndim != 2 or audio.shape[0] != 2:
+        raise DataError(f"{name}: shape {audio.shape}, expected (2, samples): places are heard from two channels")
+    frames = np.ascontiguousarray(audio.T, dtype=np.float32)
+    _check_samples(name, frames, rate, MIN_SECONDS)
+    if rate != sample_rate:
+        frames = soxr.resample(frames, rate, sample_rate)
+    return np.ascontiguousarray(frames.T)
 
 
 def shorten_silence(x: np.ndarray, sample_rate: int, top_db: float, max_silence: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 part a scene from its hard negatives."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -22,12 +22,17 @@ Batch = tuple[list[str], dict]
 Permuted = tuple[Scene, list[tuple[int, ...]]]  # a scene and the permutations of it that a batch holds
 
 
+def checksums(rows: Iterable[tuple]) -> torch.Tensor:
+    """Rows of N tuples of K things -> (N, K) integers, equal where the things are."""
+    return torch.tensor([[zlib.crc32(repr(thing).encode()) for thing in row] for row in rows])
+
+
 def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: int) -> Batch:
     """Scene ids and a batch of N items, one per permutation of each scene.
 
     Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meanings (N, 2),
-    items that are equal in a column say the same; labels, azimuths and clauses, lists of N tuples, one entry a source,
-    a clause being what is said of it and the index of its direction.
+    items that are equal in a column say the same; contents (N, 2), likewise for what sounds, wherever; labels, azimuths
+    and clauses, lists of N tuples, one entry a source; a clause is what is said of it and the index of its direction.
     """
     dry, rirs, pairs = dry_parts(items, pack, bank, samples)
     flat = [(scene, permutation) for scene, permutations in items for permutation in permutations]
@@ -36,7 +41,8 @@ def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: i
         "rirs": rirs,
         "pairs": pairs,
         "captions": [scene_caption(scene, permutation) for scene, permutation in flat],
-        "meanings": torch.tensor([[zlib.crc32(repr(said).encode()) for said in s.meanings(p)] for s, p in flat]),
+        "meanings": checksums(scene.meanings(permutation) for scene, permutation in flat),
+        "contents": checksums(scene.contents() for scene, _ in flat),
         "labels": [tuple(scene.sources[clip].labels[-1] for clip in p) for scene, p in flat],
         "clauses": [
             tuple(

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from spclap.data.audio import ClipPack
 from spclap.engine.iterators import Batch, as_they_are, collate
+from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.blocks import ClauseTargets, distance
 from spclap.model.direction_masks import LearnedMasks, mask_loss
@@ -79,21 +80,23 @@ class ClapTraining(SceneModel):
         caption, item, direction = places.unbind(1)
         return self.clauses(self.clap.text_encoder(ids)[caption], item, direction)
 
+    def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: dict) -> torch.Tensor:
+        """InfoNCE over all ranks of audio (N, dim) of unit length and text (N, dim) of any."""
+        text = F.normalize(text.float(), dim=1)
+        parts = (gather(x) for x in (audio.float(), text, batch["meanings"]))
+        return symmetric_info_nce(*parts, self.clap.scale())
+
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         ids = self.clap.text_encoder.tokenize(batch["captions"]).to(batch["dry"].device)
         stereo = self.stereo(batch)
         with self.autocast(batch):
             audio, text = self.clap.embed_audio(stereo), self.clap.text_vectors(ids)
             targets = self.targets(batch["clauses"]) if self.clauses else None
-        audio, scale, meanings = gather(audio.float()), self.clap.scale(), gather(batch["meanings"])
-
-        def contrast(vectors: torch.Tensor) -> torch.Tensor:
-            return symmetric_info_nce(audio, gather(F.normalize(vectors.float(), dim=1)), scale, meanings)
-
-        loss = contrast(text)
-        stats = {"contrastive": loss.detach(), "scale": scale.detach()}
+        loss = self.contrast(audio, text, batch)
+        stats = {"contrastive": loss.detach(), "scale": self.clap.scale().detach()}
         if targets is not None:
-            apart, away = contrast(targets), distance(text.float(), targets.float().detach())
+            apart = self.contrast(audio, targets, batch)
+            away = distance(text.float(), targets.float().detach())
             stats.update(clauses=apart.detach(), distance=away.detach())
             loss = loss + self.clause_weight * (apart + away)
         stats["loss"] = loss.detach()
@@ -125,6 +128,21 @@ class ClapTraining(SceneModel):
                 stats[f"assignment_{size}src"] = 100 * float(assignment(embeddings).mean())
         stats["score"] = sum(stats.values()) / len(stats)
         return stats
+
+
+class StructuredTraining(ClapTraining):
+    """One source a scene; the content half of the space is contrasted over contents, the other over directions."""
+
+    def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: dict) -> torch.Tensor:
+        if any(len(sources) != 1 for sources in batch["clauses"]):
+            raise DataError("fusion structured has one content and one direction a recording; batch must be {1: ...}")
+        directions = torch.tensor([[direction] for ((_, direction),) in batch["clauses"]], device=audio.device)
+        losses = []
+        for half, meanings in enumerate((batch["contents"], directions)):
+            halves = (F.normalize(x.float().chunk(2, dim=1)[half], dim=1) for x in (audio, text))
+            parts = (gather(x) for x in (*halves, meanings))
+            losses.append(symmetric_info_nce(*parts, self.clap.scale()))
+        return sum(losses)
 
 
 class MaskTraining(SceneModel):

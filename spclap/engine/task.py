@@ -1,24 +1,29 @@
 """ESPnet2 tasks: pre-training (SELD, direction masks) and contrastive training on simulated scenes."""
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Iterable
+from inspect import signature
 from pathlib import Path
 
-import torch
-import yaml
 from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import str2bool
 from safetensors.torch import load_file
 
 from spclap.data.config import parse
-from spclap.engine import MODEL
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.models import ClapTraining, MaskTraining, SceneModel, SeldTraining, fast_bfloat16
-from spclap.engine.trainer import SceneTrainer, read_checkpoint
+from spclap.engine.models import (
+    ClapTraining,
+    MaskTraining,
+    SeldTraining,
+    StructuredTraining,
+    fast_bfloat16,
+)
+from spclap.engine.trainer import SceneTrainer
 from spclap.errors import DataError
 from spclap.model.features import StereoMaps
+from spclap.model.fusion import POOLED
 from spclap.model.seld import Seld
 from spclap.model.spatial_clap import SPATIAL_ENCODERS, SpatialClap, build, part
 from spclap.scene.augment import Augmentation
@@ -160,7 +165,7 @@ def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
 
 def frozen_content(args: argparse.Namespace) -> str | None:
     """Name of a training's content encoder if features of stage 2 can stand for it: frozen, and used on mixtures."""
-    usable = getattr(args, "fusion", "") == "concat" and "content_encoder" in args.frozen
+    usable = getattr(args, "fusion", "") in POOLED and "content_encoder" in args.frozen
     return args.content_encoder if usable else None
 
 
@@ -181,6 +186,7 @@ class ClapTask(SceneTask):
         group.add_argument("--text_encoder_conf", action=NestedDictAction, default={})
         group.add_argument("--text_head", type=str, default="pooled")
         group.add_argument("--dim", type=int, default=512)
+        group.add_argument("--equal_level", type=str2bool, default=True, help="recordings are brought to one level")
         group.add_argument("--frozen", nargs="*", default=[], help="parts of the model that do not learn")
 
     @classmethod
@@ -188,25 +194,13 @@ class ClapTask(SceneTask):
         clap = SpatialClap(**clap_conf(args))
         if args.spatial_encoder == "ca_se":
             load_statistics(clap.spatial_encoder.maps, args.dump)
-        return ClapTraining(clap, use_bfloat16(args), args.clause_weight)
+        training = StructuredTraining if args.fusion == "structured" else ClapTraining
+        return training(clap, use_bfloat16(args), args.clause_weight)
 
 
 def clap_conf(args: argparse.Namespace) -> dict:
     """Arguments of `SpatialClap` among those of a training; the tokenizer's place is filled in."""
-    names = (
-        "content_encoder",
-        "content_encoder_conf",
-        "spatial_encoder",
-        "spatial_encoder_conf",
-        "fusion",
-        "fusion_conf",
-        "text_encoder",
-        "text_encoder_conf",
-        "text_head",
-        "dim",
-        "frozen",
-    )
-    conf = {name: getattr(args, name) for name in names}
+    conf = {name: getattr(args, name) for name in signature(SpatialClap).parameters}
     if args.text_encoder == "transformer":
         conf["text_encoder_conf"] = {"tokenizer": str(Path(args.dump) / "tokenizer.model"), **args.text_encoder_conf}
     return conf
@@ -219,7 +213,10 @@ class SeldTask(SceneTask):
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         super().add_task_arguments(parser)
         parser.add_argument(
-            "--classes", action=NestedDictAction, default={}, help="class -> labels in it; empty: each label is one"
+            "--classes",
+            action=NestedDictAction,
+            default={},
+            help="class -> labels in it, [*] for all; empty: one each",
         )
 
     @classmethod
@@ -236,6 +233,7 @@ def seld_classes(labels: list[str], groups: dict[str, list[str]]) -> dict[str, i
     """Class index of each label; DataError when groups are given that leave a label out or hold one twice."""
     if not groups:
         return {label: index for index, label in enumerate(labels)}
+    groups = {name: labels if members == ["*"] else members for name, members in groups.items()}
     class_of = {label: index for index, name in enumerate(sorted(groups)) for label in groups[name]}
     missing, total = sorted(set(labels) - class_of.keys()), sum(map(len, groups.values()))
     if missing or total != len(class_of):
@@ -261,37 +259,3 @@ def check_kind(args: argparse.Namespace, kind: str) -> None:
 
 
 TASKS = {"seld": SeldTask, "masks": MaskTask, "clap": ClapTask}
-
-
-def trained_folders(exp: Path) -> list[Path]:
-    """Folders of finished trainings below `exp`, in order of training."""
-    found = [path.parent for path in Path(exp).glob("*/done.json") if ".old" not in path.parent.name]
-    done = [folder for folder in found if json.loads((folder / "done.json").read_text())["complete"]]
-    return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
-
-
-def task_of(folder: Path) -> str:
-    """What a training was: a key of TASKS."""
-    return json.loads((Path(folder) / "done.json").read_text())["task"]
-
-
-def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Namespace]:
-    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`."""
-    folder = Path(folder)
-    task = TASKS[task_of(folder)]
-    defaults = vars(task.get_parser().parse_args([]))  # for options that did not exist yet
-    stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    args = argparse.Namespace(**{**defaults, **stored, "data": str(corpus.data), "dump": str(corpus.dump)})
-    model = task.build_model(args)
-    model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
-    return model.eval(), args
-
-
-def history(folder: Path) -> list[dict]:
-    """Training loss and validation figures (`valid_*`), one entry an epoch, of a finished training."""
-    stats = read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"]
-    rows = []
-    for epoch, phases in sorted(stats.items()):
-        valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
-        rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
-    return rows

@@ -1,18 +1,16 @@
 """ESPnet2's trainer with validation over whole sets and checkpoints that survive a kill."""
 
-import datetime
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from espnet2.train.trainer import Trainer
-from numpy._core.multiarray import scalar
 
 from spclap.data.datadir import atomic_path
+from spclap.model.checkpoints import read_checkpoint
 
 
 @contextmanager
@@ -34,13 +32,6 @@ def atomic_saves() -> Iterator[None]:
         yield
     finally:
         torch.save = plain
-
-
-def read_checkpoint(path: Path) -> dict:
-    """Everything of an ESPnet checkpoint, without letting it run code."""
-    dtypes = [type(np.dtype(name)) for name in ("float64", "float32", "int64")]
-    with torch.serialization.safe_globals([scalar, np.dtype, datetime.timedelta, *dtypes]):
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def complete_epoch_files(output_dir: Path) -> None:

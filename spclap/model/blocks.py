@@ -52,6 +52,24 @@ class PooledText(nn.Module):
         return self.projection(encoder(ids))
 
 
+def halves(content: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    """(N, D / 2) twice -> (N, D): each half of unit length, so a cosine is the mean of theirs."""
+    return torch.cat([F.normalize(content, dim=1), F.normalize(direction, dim=1)], dim=1)
+
+
+class StructuredText(nn.Module):
+    """Pooled states, projected to a content half and a direction half (PAPER, Table 1, "Structured")."""
+
+    def __init__(self, inputs: int, dim: int):
+        super().__init__()
+        self.content, self.direction = projection(inputs, dim // 2), projection(inputs, dim // 2)
+
+    def forward(self, encoder: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+        """Token ids (N, L) -> (N, dim)."""
+        pooled = encoder(ids)
+        return halves(self.content(pooled), self.direction(pooled))
+
+
 class DirectionQueries(nn.Module):
     """A learned query per direction attends to the tokens of a caption, or to a learned state where nothing is said
     of that direction; one projection for all makes the blocks."""
@@ -73,7 +91,7 @@ class DirectionQueries(nn.Module):
         return self.projection(weights.to(states.dtype) @ states).flatten(1)
 
 
-TEXT_HEADS = {"pooled": PooledText, "queries": DirectionQueries}
+TEXT_HEADS = {"pooled": PooledText, "structured": StructuredText, "queries": DirectionQueries}
 
 
 class ClauseTargets(nn.Module):

@@ -9,9 +9,10 @@ import torchaudio
 from torch import nn
 from torch.nn import functional as F
 
+from spclap.model.features import SAMPLE_RATE
+from spclap.model.htsat import Htsat
 from spclap.model.packaged import packaged
 
-SAMPLE_RATE = 16000
 # The front end of YAMNet, which direction masks share: 25/10 ms frames, HTK mel bands of the magnitude.
 STFT = {"n_fft": 512, "hop_length": 160, "win_length": 400}
 MEL_BANDS = 64
@@ -52,11 +53,10 @@ def _yamnet_weights() -> list[torch.Tensor]:
 class ContentEncoder(nn.Module):
     """Convolutional `layers` on the log of a mel spectrum, then a mean over time and frequency.
 
-    Subclasses set `layers`, `dim` (of the output) and `pretrained` (whether it hears without training).
+    Subclasses set `layers` and `dim` (of the output).
     """
 
     dim: int
-    pretrained: bool
     layers: nn.Sequential
 
     def __init__(self):
@@ -87,34 +87,41 @@ class ContentEncoder(nn.Module):
         """(N, T) at 16 kHz -> (N, dim)."""
         return self.embed(self.spectrum(mono))
 
+    def save_configuration(self, folder: Path) -> dict:
+        """Options that build this encoder without pretrained weights; it needs no files."""
+        return {}
+
 
 class YamNet(ContentEncoder):
     """YAMNet's embedding (1024-d), pretrained on AudioSet, rebuilt in torch.
 
     The network is fully convolutional here: one pass over the whole recording and a mean over time and
-    frequency, instead of patches of 0.96 s. On one patch both are the same.
+    frequency, instead of patches of 0.96 s. On one patch both are the same. With `pretrained` off its weights are
+    random.
     """
 
     dim = 1024
-    pretrained = True
 
-    def __init__(self):
+    def __init__(self, pretrained: bool = True):
         super().__init__()
         layers: list[nn.Module] = [_Conv(1, 32, 3, 2)]
         for inputs, outputs, stride in _BLOCKS:
             layers += [_Conv(inputs, inputs, 3, stride, groups=inputs), _Conv(inputs, outputs, 1)]
         self.layers = nn.Sequential(*layers)
+        if not pretrained:
+            return
         weights = iter(_yamnet_weights())
         with torch.no_grad():
             for layer in layers:
                 layer.weight.copy_(next(weights))
                 layer.bias.copy_(next(weights))
 
+    def save_configuration(self, folder: Path) -> dict:
+        return {"pretrained": False}
+
 
 class SmallCnn(ContentEncoder):
     """A small CNN on log mel spectra, trained from scratch."""
-
-    pretrained = False
 
     def __init__(self, channels: int = 32, dim: int = 256):
         super().__init__()
@@ -131,4 +138,10 @@ class SmallCnn(ContentEncoder):
         self.layers = nn.Sequential(*layers)
 
 
-CONTENT_ENCODERS = {"yamnet": YamNet, "cnn": SmallCnn}
+def require_maps(encoder: nn.Module) -> None:
+    """ValueError unless a content encoder has maps over time and frequency that a fusion can mask or weigh."""
+    if not isinstance(encoder, ContentEncoder):
+        raise ValueError(f"{type(encoder).__name__} gives one vector; this fusion needs content_encoder yamnet or cnn")
+
+
+CONTENT_ENCODERS = {"yamnet": YamNet, "cnn": SmallCnn, "htsat": Htsat}

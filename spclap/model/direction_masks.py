@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from spclap.model.blocks import DIRECTION_COUNT
-from spclap.model.content_encoder import MEL, MEL_BANDS, SAMPLE_RATE, STFT
+from spclap.model.content_encoder import MEL, MEL_BANDS, STFT
+from spclap.model.features import SAMPLE_RATE
 
 BINS = STFT["n_fft"] // 2 + 1
 

@@ -14,13 +14,13 @@ def gather(x: torch.Tensor) -> torch.Tensor:
 
 
 def symmetric_info_nce(
-    audio: torch.Tensor, text: torch.Tensor, scale: torch.Tensor, meanings: torch.Tensor
+    audio: torch.Tensor, text: torch.Tensor, meanings: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """Mean of the audio-to-text and text-to-audio cross-entropies.
 
-    Args: audio, text (N, D) of unit length, row n belongs to row n; scale () on the cosines; meanings (N, K)
-    integer: rows that are equal in a column (same sounds or same words at the same places) are not counted as
-    negatives of each other.
+    Args: audio, text (N, D) of unit length, row n belongs to row n; meanings (N, K) integer: rows that
+    are equal in a column (same sounds or same words at the same places) are not counted as negatives of each other;
+    scale () on the cosines.
     """
     logits = scale * audio @ text.T
     same = (meanings[:, None] == meanings[None, :]).any(dim=-1)

@@ -13,7 +13,7 @@ from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.direction_masks import FixedMasks, LearnedMasks
 from spclap.model.features import joint_level
 from spclap.model.fusion import FUSIONS
-from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
+from spclap.model.spatial_encoder import ContentAwareSpatialEncoder, NoSpace
 from spclap.model.text_encoder import TEXT_ENCODERS
 
 
@@ -32,7 +32,9 @@ def build(name: str, part_class: type[nn.Module], conf: dict, *ends) -> nn.Modul
         raise DataError(f"options of `{name}`: {error}") from error
 
 
-SPATIAL_ENCODERS = {"ca_se": ContentAwareSpatialEncoder, "masks": LearnedMasks, "fixed_masks": FixedMasks}
+SPATIAL_ENCODERS = {
+    "ca_se": ContentAwareSpatialEncoder, "masks": LearnedMasks, "fixed_masks": FixedMasks, "none": NoSpace
+}  # fmt: skip
 
 
 class SpatialClap(nn.Module):
@@ -40,8 +42,8 @@ class SpatialClap(nn.Module):
 
     Args: kinds and options of the parts, as in conf/train_scl.yaml; `fusion` makes the audio vector of what content
     and spatial encoder hear, `text_head` the text vector of what the text encoder reads; `dim` of the space (paper:
-    512); `frozen`, names of parts that training leaves as they are, batch normalisation included. The defaults are the
-    paper's. DataError for values that do not fit.
+    512); `equal_level`, whether recordings are brought to one level first, both channels together; `frozen`, names of
+    parts that training leaves as they are, batch normalisation included. DataError for values that do not fit.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class SpatialClap(nn.Module):
         text_encoder_conf: dict | None = None,
         text_head: str = "pooled",
         dim: int = 512,
+        equal_level: bool = True,
         frozen: Sequence[str] = (),
     ):
         super().__init__()
-        self.dim = dim
+        self.dim, self.equal_level = dim, equal_level
         self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf)
         self.spatial_encoder = part(SPATIAL_ENCODERS, spatial_encoder, spatial_encoder_conf)
         self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf)
@@ -86,13 +89,17 @@ class SpatialClap(nn.Module):
             getattr(self, name).eval()
         return self
 
+    def heard(self, stereo: torch.Tensor) -> torch.Tensor:
+        """(N, 2, T) as the encoders hear it."""
+        return joint_level(stereo) if self.equal_level else stereo
+
     def content(self, stereo: torch.Tensor) -> torch.Tensor:
         """(N, 2, T) -> (N, content dim): the content encoder on the mean of both channels."""
-        return self.content_encoder(joint_level(stereo).mean(dim=1))
+        return self.content_encoder(self.heard(stereo).mean(dim=1))
 
     def embed_audio(self, stereo: torch.Tensor, content: torch.Tensor | None = None) -> torch.Tensor:
         """(N, 2, T) -> (N, dim) of unit length. `content` (N, content dim), as `content()` gives it, if it is known."""
-        vectors = self.fusion(self.content_encoder, self.spatial_encoder, joint_level(stereo), content)
+        vectors = self.fusion(self.content_encoder, self.spatial_encoder, self.heard(stereo), content)
         return F.normalize(vectors, dim=1)
 
     def text_vectors(self, ids: torch.Tensor) -> torch.Tensor:

@@ -39,3 +39,9 @@ class ContentAwareSpatialEncoder(nn.Module):
     def forward(self, stereo: torch.Tensor) -> torch.Tensor:
         """(N, 2, T) at the recipe's sample rate -> (N, dim)."""
         return self.frames(stereo).mean(dim=1)
+
+
+class NoSpace(nn.Module):
+    """Hears no places: the monaural baseline (PAPER, Table 1)."""
+
+    dim = 0

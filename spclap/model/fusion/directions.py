@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spclap.model.blocks import ContentBlocks
-from spclap.model.content_encoder import ContentEncoder
+from spclap.model.content_encoder import ContentEncoder, require_maps
 
 
 class Directions(nn.Module):
@@ -19,6 +19,7 @@ class Directions(nn.Module):
 
     def __init__(self, content_encoder: ContentEncoder, spatial_encoder: nn.Module, dim: int, depth: int = 0):
         super().__init__()
+        require_maps(content_encoder)
         if not isinstance(depth, int) or not 0 <= depth < len(content_encoder.layers):
             raise ValueError(f"depth is {depth}, the content encoder has {len(content_encoder.layers)} layers")
         self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spclap.model.blocks import DIRECTION_COUNT, ContentBlocks
-from spclap.model.content_encoder import ContentEncoder
+from spclap.model.content_encoder import ContentEncoder, require_maps
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 
 
@@ -17,6 +17,7 @@ class Frames(nn.Module):
 
     def __init__(self, content_encoder: ContentEncoder, spatial_encoder: ContentAwareSpatialEncoder, dim: int):
         super().__init__()
+        require_maps(content_encoder)
         both = content_encoder.dim + spatial_encoder.dim
         self.content_norm = nn.LayerNorm(content_encoder.dim)
         self.spatial_norm = nn.LayerNorm(spatial_encoder.dim)

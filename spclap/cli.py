@@ -1,0 +1,97 @@
+"""The `spclap` command."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from spclap.bin import run_main
+from spclap.data.datadir import atomic_path
+from spclap.errors import DataError
+
+
+def embed(args: argparse.Namespace) -> None:
+    from spclap.inference import SpatialCLAP
+
+    if not (args.files or args.text):
+        raise DataError("nothing to embed; give stereo files, --text, or both")
+    model = SpatialCLAP.from_pretrained(args.model, args.device)
+    vectors = {}
+    if args.files:
+        rows = [model.embed_audio([file]) for file in tqdm(args.files, unit="file", disable=len(args.files) < 20)]
+        vectors.update(files=np.array([str(file) for file in args.files]), audio=np.concatenate(rows))
+    if args.text:
+        vectors.update(captions=np.array(args.text), text=model.embed_text(args.text))
+    if args.out:
+        with atomic_path(args.out) as temporary, temporary.open("wb") as file:
+            np.savez(file, **vectors)
+    if args.files and args.text:
+        print_similarity(vectors)
+
+
+def print_similarity(vectors: dict[str, np.ndarray]) -> None:
+    """A Markdown table of cosines, a row per file."""
+    print("| file | " + " | ".join(vectors["captions"]) + " |\n|" + "---|" * (1 + len(vectors["captions"])))
+    for file, row in zip(vectors["files"], vectors["audio"] @ vectors["text"].T, strict=True):
+        print(f"| {file} | " + " | ".join(f"{cosine:.3f}" for cosine in row) + " |")
+
+
+def export(args: argparse.Namespace) -> None:
+    from spclap.engine.trained import export
+
+    export(args.training, args.out)
+
+
+def import_official(args: argparse.Namespace) -> None:
+    from spclap.model.official import import_official
+
+    import_official(args.checkpoint, args.out, args.text)
+
+
+def convert_laion(args: argparse.Namespace) -> None:
+    from spclap.model.official import convert_laion
+
+    convert_laion(args.checkpoint, args.out)
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="spclap", description=__doc__)
+    commands = main.add_subparsers(required=True, metavar="COMMAND")
+
+    add = commands.add_parser("embed", help="vectors of stereo files and captions, and their cosines")
+    add.add_argument("files", nargs="*", type=Path, metavar="FILE", help="stereo recording, channel 0 left")
+    add.add_argument("--model", type=Path, required=True, help="model directory")
+    add.add_argument("--text", nargs="+", default=[], help="captions")
+    add.add_argument("--out", type=Path, help=".npz file: files, audio (n, dim), captions, text (m, dim)")
+    add.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    add.set_defaults(run=embed)
+
+    add = commands.add_parser("export", help="a finished training as a model directory")
+    add.add_argument("training", type=Path, help="such as exp/mini/seed0/scl")
+    add.add_argument("out", type=Path, help="model directory, written")
+    add.set_defaults(run=export)
+
+    add = commands.add_parser("import-official", help="the paper's released checkpoint as a model directory")
+    add.add_argument("checkpoint", type=Path, help="l1proposed-spatial_contrastive-model_epoch_49.pt")
+    add.add_argument("out", type=Path, help="model directory, written")
+    add.add_argument("--text", default="roberta-base", help="hub id or folder: config.json and tokenizer of RoBERTa")
+    add.set_defaults(run=import_official)
+
+    add = commands.add_parser("convert-laion", help="LAION's CLAP .pt as a folder for content_encoder htsat")
+    add.add_argument("checkpoint", type=Path, help="such as music_speech_audioset_epoch_15_esc_89.98.pt")
+    add.add_argument("out", type=Path, help="folder, written")
+    add.set_defaults(run=convert_laion)
+    return main
+
+
+def main() -> None:
+    def chosen() -> None:
+        args = parser().parse_args()
+        args.run(args)
+
+    run_main(chosen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What a finished training left behind."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import yaml
+
+from spclap.data.stamp import require_complete
+from spclap.engine import MODEL
+from spclap.engine.models import SceneModel
+from spclap.engine.task import TASKS, clap_conf
+from spclap.errors import DataError
+from spclap.model.checkpoints import read_checkpoint, save_model
+from spclap.scene.corpus import Corpus
+
+
+def trained_folders(exp: Path) -> list[Path]:
+    """Folders of finished trainings below `exp`, in order of training."""
+    found = [path.parent for path in Path(exp).glob("*/done.json") if ".old" not in path.parent.name]
+    done = [folder for folder in found if json.loads((folder / "done.json").read_text())["complete"]]
+    return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
+
+
+def task_of(folder: Path) -> str:
+    """What a training was: a key of TASKS."""
+    return json.loads((Path(folder) / "done.json").read_text())["task"]
+
+
+def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Namespace]:
+    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`."""
+    folder = Path(folder)
+    task = TASKS[task_of(folder)]
+    defaults = vars(task.get_parser().parse_args([]))  # for options that did not exist yet
+    stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    args = argparse.Namespace(**{**defaults, **stored, "data": str(corpus.data), "dump": str(corpus.dump)})
+    model = task.build_model(args)
+    model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
+    return model.eval(), args
+
+
+def history(folder: Path) -> list[dict]:
+    """Training loss and validation figures (`valid_*`), one entry an epoch, of a finished training."""
+    stats = read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"]
+    rows = []
+    for epoch, phases in sorted(stats.items()):
+        valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
+        rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
+    return rows
+
+
+def export(folder: Path, out: Path) -> None:
+    """A finished training of Spatial-CLAP as a model directory; DataError for one that is something else."""
+    require_complete(folder, "stage 3 or 4 (train)")
+    if task_of(folder) != "clap":
+        raise DataError(f"{folder}: its task is {task_of(folder)}; only models of task clap hear and read")
+    stored = yaml.safe_load((Path(folder) / "config.yaml").read_text(encoding="utf-8"))
+    training, args = load_training(folder, Corpus(stored["data"], stored["dump"]))
+    save_model(training.clap, clap_conf(args), out, training=str(folder), seed=args.seed)

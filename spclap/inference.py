@@ -1,0 +1,71 @@
+"""Vectors of recordings and captions from a trained model.
+
+model = SpatialCLAP.from_pretrained("exp/models/scl")
+audio = model.embed_audio(["street.wav"])
+text = model.embed_text(["a dog barks on the left side, and rain falls in front"])
+similarity = audio @ text.T
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spclap.data.audio import check_stereo, read_stereo
+from spclap.errors import DataError
+from spclap.model.checkpoints import load_model
+from spclap.model.features import SAMPLE_RATE
+from spclap.model.spatial_clap import SpatialClap
+
+Recording = str | Path | np.ndarray | torch.Tensor
+
+
+class SpatialCLAP:
+    """A trained Spatial-CLAP. Vectors are numpy arrays (n, dim) of unit length: cosines are matrix products."""
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(self, clap: SpatialClap):
+        self.clap = clap.eval()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str | torch.device = "cpu") -> "SpatialCLAP":
+        """Load a model directory; DataError when it is none."""
+        return cls(load_model(Path(folder), device))
+
+    @property
+    def device(self) -> torch.device:
+        return self.clap.logit_scale.device
+
+    @torch.inference_mode()
+    def embed_audio(self, recordings: Sequence[Recording], sample_rate: int | None = None) -> np.ndarray:
+        """Stereo recordings -> (n, dim).
+
+        Args: recordings, files of any rate, or arrays (2, T), channel 0 left, at `sample_rate` Hz (needed for arrays
+        alone). Raises DataError for a recording that is not stereo, empty, silent or not finite.
+        """
+        return np.stack([self._embed(recording, sample_rate, index) for index, recording in enumerate(recordings)])
+
+    def _embed(self, recording: Recording, sample_rate: int | None, index: int) -> np.ndarray:
+        if isinstance(recording, str | Path):
+            stereo = read_stereo(Path(recording), self.sample_rate)
+        elif sample_rate is None:
+            raise DataError(f"recording {index} is an array; say its sample_rate in Hz")
+        else:
+            stereo = check_stereo(np.asarray(recording), sample_rate, self.sample_rate, f"recording {index}")
+        return self.clap.embed_audio(torch.from_numpy(stereo)[None].to(self.device))[0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def embed_text(self, captions: Sequence[str], batch_size: int = 256) -> np.ndarray:
+        """Captions -> (n, dim). DataError for an empty list or caption."""
+        for caption in captions:
+            if not isinstance(caption, str) or not caption.strip():
+                raise DataError(f"caption {caption!r} is not a text; give words")
+        rows = []
+        for first in range(0, len(captions), batch_size):
+            ids = self.clap.text_encoder.tokenize(list(captions[first : first + batch_size]))
+            rows.append(self.clap.embed_text(ids.to(self.device)).float().cpu().numpy())
+        if not rows:
+            raise DataError("no captions; give at least one")
+        return np.concatenate(rows)

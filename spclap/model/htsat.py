@@ -1,0 +1,105 @@
+"""HTSAT of LAION-CLAP, the paper's content encoder, through transformers' implementation."""
+
+from pathlib import Path
+
+import torch
+import torchaudio
+from torch import nn
+
+from spclap.errors import DataError
+from spclap.model.features import SAMPLE_RATE
+
+CLAP_RATE = 48000  # Hz, what LAION-CLAP hears
+WINDOW = 10 * CLAP_RATE  # samples
+STFT = {"n_fft": 1024, "hop_length": 480}
+MEL = {"f_min": 50.0, "f_max": 14000.0, "n_mels": 64, "mel_scale": "slaney", "norm": "slaney"}
+OTHER_PARTS = ("text_model.", "text_projection.", "logit_scale_")  # of a CLAP checkpoint, not wanted here
+
+
+def fit_windows(mono: torch.Tensor, length: int = WINDOW) -> torch.Tensor:
+    """(N, T) -> (N, windows, length). A short recording is repeated as often as it fits and padded with zeros, as CLAP
+    does it; a long one is cut into consecutive windows, of which the last ends with the recording."""
+    samples = mono.shape[1]
+    if samples <= length:
+        repeated = mono.repeat(1, length // samples)
+        return nn.functional.pad(repeated, (0, length - repeated.shape[1]))[:, None]
+    starts = [*range(0, samples - length, length), samples - length]
+    return torch.stack([mono[:, start : start + length] for start in starts], dim=1)
+
+
+class LogMel(nn.Module):
+    """What transformers' ClapFeatureExtractor makes of 48 kHz windows (its `rand_trunc` filters), on any device."""
+
+    def __init__(self):
+        super().__init__()
+        self.mel = torchaudio.transforms.MelSpectrogram(CLAP_RATE, power=2.0, **STFT, **MEL)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """(N, 480000) -> decibels (N, 1, 1001, 64), in float32 whatever the precision around."""
+        with torch.autocast(windows.device.type, enabled=False):
+            return 10 * self.mel(windows.float()).clamp_min(1e-10).log10().transpose(1, 2)[:, None]
+
+
+class Htsat(nn.Module):
+    """HTSAT-tiny (768-d) or HTSAT-base (1024-d) on the mean of both channels, 16 kHz -> 48 kHz.
+
+    Args:
+        name: hub id or folder of a transformers CLAP model without feature fusion; `laion/larger_clap_general` is
+            HTSAT-base, `laion/clap-htsat-unfused` HTSAT-tiny. pretrained: false builds the network of that
+            configuration untrained. checkpointing: trade a second forward pass for memory in training.
+    Raises DataError for a model that cannot be loaded whole, ValueError for one with feature fusion.
+    """
+
+    def __init__(
+        self, name: str = "laion/larger_clap_general", pretrained: bool = True, checkpointing: bool = False
+    ):  # fmt: skip
+        super().__init__()
+        from transformers import ClapAudioConfig
+
+        try:
+            config = ClapAudioConfig.from_pretrained(name)
+            if config.enable_fusion:
+                raise ValueError(f"{name} fuses several views of long recordings; take an unfused CLAP")
+            self.tower = _load(name) if pretrained else _untrained(config)
+        except OSError as error:
+            raise DataError(
+                f"content encoder {name}: {error}; give a folder with config.json and weights of a CLAP model (saved "
+                f"by transformers, or by `spclap convert-laion`), or unset HF_HUB_OFFLINE to fetch it"
+            ) from error
+        if checkpointing:
+            self.tower.gradient_checkpointing_enable()
+        self.resample = torchaudio.transforms.Resample(SAMPLE_RATE, CLAP_RATE)
+        self.front = LogMel()
+        self.dim = config.hidden_size
+
+    def forward(self, mono: torch.Tensor) -> torch.Tensor:
+        """(N, T) at 16 kHz -> (N, dim), the mean over windows of 10 s."""
+        with torch.autocast(mono.device.type, enabled=False):
+            windows = fit_windows(self.resample(mono.float()))
+        pooled = self.tower(input_features=self.front(windows.flatten(0, 1))).pooler_output
+        return pooled.unflatten(0, windows.shape[:2]).mean(dim=1)
+
+    def save_configuration(self, folder: Path) -> dict:
+        """Write what building this encoder without weights needs; returns the options for that."""
+        self.tower.config.save_pretrained(folder)
+        return {"name": folder.name, "pretrained": False, "checkpointing": False}
+
+
+def _untrained(config) -> nn.Module:
+    from transformers import ClapAudioModel
+
+    return ClapAudioModel(config)
+
+
+def _load(name: str) -> nn.Module:
+    """The audio tower of a CLAP model; DataError unless the checkpoint has all of it and nothing unknown."""
+    from transformers import ClapAudioModelWithProjection
+
+    model, info = ClapAudioModelWithProjection.from_pretrained(name, output_loading_info=True)
+    unknown = [key for key in info["unexpected_keys"] if not key.startswith(OTHER_PARTS)]
+    if info["missing_keys"] or info["mismatched_keys"] or unknown:
+        raise DataError(
+            f"content encoder {name}: weights do not fit its config.json; missing {sorted(info['missing_keys'])[:3]}, "
+            f"of another shape {sorted(info['mismatched_keys'])[:3]}, unknown {sorted(unknown)[:3]}"
+        )
+    return model.audio_model
