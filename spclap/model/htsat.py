@@ -1,10 +1,12 @@
 """HTSAT of LAION-CLAP, the paper's content encoder, through transformers' implementation."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
 import torchaudio
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from spclap.errors import DataError
 from spclap.model.features import SAMPLE_RATE
@@ -12,7 +14,9 @@ from spclap.model.features import SAMPLE_RATE
 CLAP_RATE = 48000  # Hz, what LAION-CLAP hears
 WINDOW = 10 * CLAP_RATE  # samples
 STFT = {"n_fft": 1024, "hop_length": 480}
-MEL = {"f_min": 50.0, "f_max": 14000.0, "n_mels": 64, "mel_scale": "slaney", "norm": "slaney"}
+MEL = {
+    "num_mel_filters": 64, "min_frequency": 50.0, "max_frequency": 14000.0, "mel_scale": "slaney", "norm": "slaney"
+}  # fmt: skip
 OTHER_PARTS = ("text_model.", "text_projection.", "logit_scale_")  # of a CLAP checkpoint, not wanted here
 
 
@@ -32,12 +36,18 @@ class LogMel(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.mel = torchaudio.transforms.MelSpectrogram(CLAP_RATE, power=2.0, **STFT, **MEL)
+        from transformers.audio_utils import mel_filter_bank
+
+        self.spectrogram = torchaudio.transforms.Spectrogram(power=2.0, **STFT)
+        # torchaudio computes its filters in float32: 0.01 dB off where a loud tone is at the edge of a band
+        filters = mel_filter_bank(STFT["n_fft"] // 2 + 1, sampling_rate=CLAP_RATE, **MEL)
+        self.register_buffer("filters", torch.from_numpy(filters).float())
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """(N, 480000) -> decibels (N, 1, 1001, 64), in float32 whatever the precision around."""
         with torch.autocast(windows.device.type, enabled=False):
-            return 10 * self.mel(windows.float()).clamp_min(1e-10).log10().transpose(1, 2)[:, None]
+            mel = self.spectrogram(windows.float()).transpose(1, 2) @ self.filters
+            return 10 * mel.clamp_min(1e-10).log10()[:, None]
 
 
 class Htsat(nn.Module):
@@ -66,8 +76,9 @@ class Htsat(nn.Module):
                 f"content encoder {name}: {error}; give a folder with config.json and weights of a CLAP model (saved "
                 f"by transformers, or by `spclap convert-laion`), or unset HF_HUB_OFFLINE to fetch it"
             ) from error
-        if checkpointing:
-            self.tower.gradient_checkpointing_enable()
+        if checkpointing:  # transformers' own switch knows only its language models
+            for stage in self.tower.audio_encoder.layers:
+                stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)
         self.resample = torchaudio.transforms.Resample(SAMPLE_RATE, CLAP_RATE)
         self.front = LogMel()
         self.dim = config.hidden_size

@@ -35,7 +35,7 @@ def convert_htsat(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if re.match(FUSED, name):
             raise DataError(f"the checkpoint fuses several views of long recordings (`{name}`); take an unfused CLAP")
         if name == "logmel_extractor.melW":
-            ours = LogMel().mel.mel_scale.fb
+            ours = LogMel().filters
             if value.shape != ours.shape or not torch.allclose(value.float(), ours, atol=1e-5):
                 raise DataError(f"the checkpoint's mel filters {tuple(value.shape)} are not LAION-CLAP's at 48 kHz")
         if re.match(HTSAT_UNUSED, name):
