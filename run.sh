@@ -10,7 +10,7 @@ stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 pre-
 stop_stage=5       # last stage
 corpus=mini        # folder below egs/: mini, synth or esc50
 seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
-nj=2               # processes that simulate rooms
+nj=2               # processes that simulate rooms and read clips
 ngpu=0             # GPUs a training uses, 0 for the CPU
 esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
 conf=              # folder of the base configs; conf if empty
@@ -124,6 +124,7 @@ stage2() {
   local files
   need "$datadir/scenes/done.json" 1
   mapfile -t files < <(configs feats)
+  python -m spclap.bin.pack --data "$datadir" --dump "$dumpdir" --conf "${files[@]}" --nj "$nj"
   python -m spclap.bin.extract --data "$datadir" --dump "$dumpdir" --conf "${files[@]}"
 }
 

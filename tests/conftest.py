@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from spclap.data.audio import ClipPack
 from spclap.data.datadir import Clip, write_splits
+from spclap.data.pack import ClipPack, write_pack
 from spclap.scene.conf import SceneConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RirBank, RoomConf, write_bank
@@ -55,7 +55,7 @@ def clips(tmp_path_factory) -> list[Clip]:
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory, clips) -> ClipPack:
     folder = tmp_path_factory.mktemp("pack")
-    ClipPack.write(folder, ((clip.id, soundfile.read(clip.path, dtype="float32")[0]) for clip in clips))
+    write_pack(folder, ((clip.id, soundfile.read(clip.path, dtype="float32")[0]) for clip in clips))
     return ClipPack(folder)
 
 
@@ -71,20 +71,12 @@ def corpus(tmp_path_factory, clips) -> Corpus:
     write_splits(root / "data", {"train": clips[:4], "valid": clips[4:8], "test": clips[8:]})
     overlays = [ROOT / "tests" / "tiny_conf" / name for name in ("simu.yaml", "feats.yaml")]
     base = [ROOT / "conf" / "simu.yaml", ROOT / "conf" / "feats.yaml"]
-    python = [sys.executable, "-m"]
+    data, dump = ["--data", root / "data"], ["--dump", root / "dump"]
     for command in (
-        [*python, "spclap.bin.simulate", "--data", root / "data", "--conf", base[0], overlays[0], "--nj", "1"],
-        [
-            *python,
-            "spclap.bin.extract",
-            "--data",
-            root / "data",
-            "--dump",
-            root / "dump",
-            "--conf",
-            base[1],
-            overlays[1],
-        ],
+        ["simulate", *data, "--conf", base[0], overlays[0], "--nj", "1"],
+        ["pack", *data, *dump, "--conf", base[1], overlays[1], "--nj", "1"],
+        ["extract", *data, *dump, "--conf", base[1], overlays[1]],
     ):
-        subprocess.run([str(part) for part in command], cwd=ROOT, check=True)
+        program, *arguments = map(str, command)
+        subprocess.run([sys.executable, "-m", f"spclap.bin.{program}", *arguments], cwd=ROOT, check=True)
     return Corpus(root / "data", root / "dump")

@@ -1,13 +1,10 @@
 """Reading audio: good files of any rate become mono 16 kHz, bad ones are refused by name; packs are exact."""
 
-import errno
-import pickle
-
 import numpy as np
 import pytest
 import soundfile
 
-from spclap.data.audio import ClipPack, read_clip, shorten_silence
+from spclap.data.audio import read_clip, shorten_silence
 from spclap.data.datadir import DataError
 
 RATE = 16000
@@ -115,45 +112,3 @@ def test_silence_is_shortened_not_sound():
 def test_short_pauses_stay():
     clip = np.concatenate([tone(0.3), np.zeros(1600), tone(0.3)])
     assert np.array_equal(shorten_silence(clip, RATE, 40, 0.2), clip)
-
-
-@pytest.fixture
-def clips():
-    rng = np.random.default_rng(1)
-    return {f"c{i}": rng.normal(size=50 + 37 * i).astype(np.float32) for i in range(12)}
-
-
-def test_pack_equals_clips(tmp_path, clips):
-    ClipPack.write(tmp_path / "p", clips.items())
-    pack = pickle.loads(pickle.dumps(ClipPack(tmp_path / "p")))
-    assert pack.ids == list(clips)
-    for key, value in clips.items():
-        assert pack.length(key) == len(value)
-        assert np.array_equal(pack.read(key), value)
-        assert np.array_equal(pack.read(key, 10, 25), value[10:25])
-    assert np.array_equal(np.load(tmp_path / "p" / "clips.npy"), np.concatenate(list(clips.values())))
-    with pytest.raises(DataError, match="samples 0:9999 of `c0`, which has 50"):
-        pack.read("c0", 0, 9999)
-    with pytest.raises(DataError, match="no clip `zz`; rerun stage 2"):
-        pack.length("zz")
-
-
-def test_pack_is_whole_or_absent(tmp_path, clips):
-    def broken():
-        yield from list(clips.items())[:3]
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(DataError, match=r"clips.npy: cannot be written: .*No space left"):
-        ClipPack.write(tmp_path / "p", broken())
-    assert not list((tmp_path / "p").iterdir())
-    with pytest.raises(DataError, match="not found; stage 2 makes it"):
-        ClipPack(tmp_path / "p")
-    with pytest.raises(DataError, match="clip id `c0` is given twice"):
-        ClipPack.write(tmp_path / "p", [("c0", clips["c0"])] * 2)
-
-
-def test_pack_of_two_runs_is_refused(tmp_path, clips):
-    ClipPack.write(tmp_path / "p", clips.items())
-    np.save(tmp_path / "p" / "clips.npy", np.zeros(7, np.float32))
-    with pytest.raises(DataError, match=r"do not fit; delete the folder and rerun stage 2"):
-        ClipPack(tmp_path / "p")

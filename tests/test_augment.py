@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spclap.data.audio import ClipPack
+from spclap.data.pack import ClipPack, write_pack
 from spclap.scene.augment import EQ_OCTAVES, Augmentation, equalise
 from spclap.scene.directions import DIRECTIONS
 from spclap.scene.scene import read_scenes, write_scenes
@@ -54,7 +54,7 @@ def test_equalisation_gives_a_tone_the_gain_of_its_octave(octave):
 @pytest.mark.parametrize("speed", [0.8, 1.25])
 @pytest.mark.parametrize("seconds", [0.5, 4])
 def test_speed_moves_a_tone(tmp_path, sampler, speed, seconds):
-    ClipPack.write(tmp_path, [("tone", tone(1000, int(seconds * RATE)))])
+    write_pack(tmp_path, [("tone", tone(1000, int(seconds * RATE)))])
     source = sampler.draw(np.random.default_rng(0), 1, "x").sources[0]
     window = dry_window(ClipPack(tmp_path), replace(source, clip="tone", speed=speed), RATE)
     assert window.shape == (RATE,)

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import yaml
 
-from spclap.data.audio import ClipPack
+from spclap.data.pack import ClipPack
 
 ROOT = Path(__file__).resolve().parents[1]
 

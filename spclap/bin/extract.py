@@ -1,9 +1,9 @@
-"""Stage 2: packed clips, tokenizer, normalisation statistics, frozen content features of the fixed scenes."""
+"""Stage 2, second half: tokenizer, normalisation statistics, frozen content features of the fixed scenes."""
 
 import argparse
 import io
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from spclap.bin import run_main
-from spclap.data.audio import ClipPack, read_clip, shorten_silence
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, atomic_path, load_datadir
 from spclap.data.stamp import Stamp, digest, require_complete, scenes_digest
@@ -21,41 +20,11 @@ from spclap.errors import DataError
 from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.features import KINDS, StereoMaps, joint_level
 from spclap.scene.caption import scene_caption
+from spclap.scene.conf import FeatsConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
 
 DUMPABLE = ("yamnet",)  # content encoders that hear something without training or options
-
-
-@dataclass(frozen=True)
-class FeatsConf:
-    """conf/feats.yaml."""
-
-    resample: bool
-    mixdown: bool
-    min_seconds: float
-    silence_db: float
-    max_silence: float
-    vocab_size: int
-    n_fft: int
-    hop: int
-    statistics_scenes: int
-    content_encoder: str | None  # None: no features are dumped
-
-
-def pack_clips(corpus: Corpus, conf: FeatsConf) -> None:
-    """dump/<corpus>/clips/<split>: every clip, checked, at the recipe's sample rate."""
-    rate = corpus.simu.sample_rate
-
-    def clips(split):
-        for clip in tqdm(load_datadir(corpus.data / split), desc=f"clips {split}", unit="clip"):
-            audio = read_clip(
-                clip.path, rate, resample=conf.resample, mixdown=conf.mixdown, min_seconds=conf.min_seconds
-            )
-            yield clip.id, shorten_silence(audio, rate, conf.silence_db, conf.max_silence)
-
-    for split in SPLITS:
-        ClipPack.write(corpus.dump / "clips" / split, clips(split))
 
 
 def train_tokenizer(corpus: Corpus, conf: FeatsConf) -> None:
@@ -120,18 +89,16 @@ def main() -> None:
     conf, corpus = load_config(FeatsConf, *args.conf), Corpus(args.data, args.dump)
     for folder in ("scenes", *(f"rirs/{split}" for split in SPLITS)):
         require_complete(args.data / folder, "stage 1 (simulate)")
+    require_complete(args.dump / "clips", "stage 2 (pack)")
     if conf.content_encoder not in (None, *DUMPABLE):
         raise DataError(f"content_encoder `{conf.content_encoder}` is not {' or '.join(DUMPABLE)}, nor null")
-    lists = [args.data / split / name for split in SPLITS for name in ("wav.scp", "text", "utt2label")]
-    sounds = (Path(clip.path) for split in SPLITS for clip in load_datadir(args.data / split))
-    clips = digest(*lists, *(path for path in sounds if path.is_file()))
+    lists = [args.data / split / name for split in SPLITS for name in ("text", "utt2label")]
+    clips = digest(args.dump / "clips" / "done.json", *lists)
     stamp = Stamp(args.dump, conf=asdict(conf), clips=clips, scenes=scenes_digest(args.data))
     if stamp.fresh():
         logging.info("%s: up to date", args.dump)
         return
     stamp.begin()
-    args.dump.mkdir(parents=True, exist_ok=True)
-    pack_clips(corpus, conf)
     train_tokenizer(corpus, conf)
     measure_statistics(corpus, conf)
     if conf.content_encoder:

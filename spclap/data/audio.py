@@ -1,7 +1,5 @@
-"""Audio files in, checked; clips packed for fast random reading."""
+"""Audio files in, checked."""
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import librosa
@@ -10,7 +8,7 @@ import soundfile
 import soxr
 
 from spclap.data.containers import is_truncated
-from spclap.data.datadir import DataError, atomic_path
+from spclap.data.datadir import DataError
 
 MIN_SECONDS = 0.1  # shorter recordings have no frame for every encoder
 MP3_SLACK = 4 * 1152  # frames of MP3 that its header counts and the decoder drops at the ends; others are exact
@@ -111,70 +109,3 @@ def shorten_silence(x: np.ndarray, sample_rate: int, top_db: float, max_silence:
             gap = np.concatenate([gap[: keep - keep // 2], gap[len(gap) - keep // 2 :]])
         pieces += [gap, x[start:stop]]
     return np.concatenate(pieces)
-
-
-class ClipPack:
-    """All clips of a split in one float32 file, memory-mapped: `clips.npy` and `index.json`."""
-
-    def __init__(self, folder: Path):
-        """Open what `ClipPack.write` made; DataError when it is missing or incomplete."""
-        self.folder = Path(folder)
-        try:
-            self._index = json.loads((self.folder / "index.json").read_text(encoding="utf-8"))
-            self._data = np.load(self.folder / "clips.npy", mmap_mode="r")
-        except FileNotFoundError as error:
-            raise DataError(f"{error.filename}: not found; stage 2 makes it") from None
-        except ValueError as error:
-            raise DataError(f"{self.folder}: damaged clip pack: {error}; delete it and rerun stage 2") from error
-        total = max((stop for _, stop in self._index.values()), default=0)
-        if total != len(self._data):
-            raise DataError(f"{self.folder}: index.json and clips.npy do not fit; delete the folder and rerun stage 2")
-        self.ids = list(self._index)
-
-    def __reduce__(self):
-        """Pickled as its folder: worker processes map the file themselves."""
-        return ClipPack, (self.folder,)
-
-    def _span(self, clip: str) -> tuple[int, int]:
-        if clip not in self._index:
-            raise DataError(f"{self.folder}: no clip `{clip}`; rerun stage 2 after changing the data directory")
-        return tuple(self._index[clip])
-
-    def length(self, clip: str) -> int:
-        """Samples of a clip."""
-        first, last = self._span(clip)
-        return last - first
-
-    def read(self, clip: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Samples [start, stop) of a clip, a float32 copy; DataError when they are not within the clip."""
-        first, last = self._span(clip)
-        stop = last - first if stop is None else stop
-        if not 0 <= start <= stop <= last - first:
-            raise DataError(f"{self.folder}: samples {start}:{stop} of `{clip}`, which has {last - first}")
-        return np.array(self._data[first + start : first + stop])
-
-    @staticmethod
-    def write(folder: Path, clips: Iterable[tuple[str, np.ndarray]]) -> None:
-        """Stream (clip_id, float32 (samples,)) to disk; the two files are renamed together when complete."""
-        folder = Path(folder)
-        index: dict[str, list[int]] = {}
-        with atomic_path(folder / "index.json") as index_path, atomic_path(folder / "clips.npy") as data_path:
-            with open(data_path, "wb") as file:
-                _npy_header(file, 0)
-                total = 0
-                for clip, audio in clips:
-                    if clip in index:
-                        raise DataError(f"{folder}: clip id `{clip}` is given twice; make ids unique")
-                    assert audio.ndim == 1 and len(audio), f"{clip}: expected (samples,), got {audio.shape}"
-                    file.write(np.asarray(audio, dtype="<f4").tobytes())
-                    index[clip] = [total, total + len(audio)]
-                    total += len(audio)
-                file.seek(0)
-                _npy_header(file, total)
-            index_path.write_text(json.dumps(index), encoding="utf-8")
-
-
-def _npy_header(file, length: int) -> None:
-    """Header of a (length,) float32 array; numpy pads it so that the length can be corrected in place."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": (length,)}
-    np.lib.format.write_array_header_1_0(file, header)

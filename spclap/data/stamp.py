@@ -33,6 +33,10 @@ class Stamp:
         """True when the output was finished with these very inputs."""
         return self._stored() == {"complete": True, **self.inputs}
 
+    def interrupted(self) -> bool:
+        """True when the output was begun with these very inputs and not finished."""
+        return self._stored() == {"complete": False, **self.inputs}
+
     def begin(self, keep_old: bool = False) -> None:
         """Call before writing output, so that a killed run never looks complete.
 

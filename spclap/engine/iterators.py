@@ -9,7 +9,7 @@ import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from torch.utils.data import DataLoader, Dataset
 
-from spclap.data.audio import ClipPack
+from spclap.data.pack import ClipPack
 from spclap.scene.augment import Augmentation
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus

@@ -10,7 +10,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from spclap.data.audio import ClipPack
+from spclap.data.pack import ClipPack
 from spclap.engine.iterators import Batch, as_they_are, collate
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval

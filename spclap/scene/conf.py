@@ -1,8 +1,9 @@
-"""conf/simu.yaml as dataclasses."""
+"""conf/simu.yaml and conf/feats.yaml as dataclasses."""
 
 from dataclasses import dataclass
 
 from spclap.data.datadir import SPLITS
+from spclap.data.pack import DTYPES
 from spclap.scene.rooms import RoomConf
 
 
@@ -29,3 +30,31 @@ class SimuConf:
             raise ValueError(f"scenes: seconds is {self.scenes.seconds}, must be above 0")
         if self.rooms.count.keys() != set(SPLITS) or not self.scenes.fixed.keys() <= set(SPLITS):
             raise ValueError(f"rooms: count needs {', '.join(SPLITS)}, and scenes: fixed has no other splits")
+
+
+@dataclass(frozen=True)
+class ClipConf:
+    """The `clips` section of conf/feats.yaml."""
+
+    resample: bool
+    mixdown: bool
+    min_seconds: float  # s
+    silence_db: float  # dB
+    max_silence: float | None  # s; None: silences stay
+    dtype: str
+
+    def __post_init__(self):
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype is {self.dtype!r}; it must be one of {', '.join(DTYPES)}")
+
+
+@dataclass(frozen=True)
+class FeatsConf:
+    """The whole file."""
+
+    clips: ClipConf
+    vocab_size: int
+    n_fft: int
+    hop: int
+    statistics_scenes: int
+    content_encoder: str | None  # None: no features are dumped

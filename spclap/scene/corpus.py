@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.data.audio import ClipPack
 from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
+from spclap.data.pack import ClipPack
 from spclap.errors import DataError
 from spclap.scene.conf import SimuConf
 from spclap.scene.rooms import RirBank

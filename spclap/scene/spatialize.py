@@ -7,7 +7,7 @@ import soxr
 import torch
 from scipy.fft import next_fast_len
 
-from spclap.data.audio import ClipPack
+from spclap.data.pack import ClipPack
 from spclap.scene.augment import equalise
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene, Source
