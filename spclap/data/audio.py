@@ -35,7 +35,7 @@ def _load(path: Path) -> tuple[np.ndarray, int]:
 def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: float, hint: str = "") -> None:
     """DataError for audio that no model should see; audio (samples, channels)."""
     if len(audio) < min_seconds * rate:
-        raise DataError(f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove it{hint}")
+        raise DataError(f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove the clip{hint}")
     bad = int(np.count_nonzero(~np.isfinite(audio)))
     if bad:
         raise DataError(f"{path}: {bad} samples are NaN or infinite; replace it or remove the clip")
