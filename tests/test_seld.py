@@ -42,21 +42,23 @@ def test_families_of_mini_hold_every_kind():
 
 
 def test_targets_of_scenes():
-    model = SeldTraining(Seld(3, {"input": {"bins": 64}, "channels": 2, "hidden": 2}), {"a": 0, "b": 1, "c": 1}, False)
+    seld = Seld(3, {"input": {"bins": 64}, "channels": 2, "hidden": 2})
+    model = SeldTraining(seld, {"a": (0,), "b": (1,), "c": (1,), "ac": (0, 1)}, False)
     batch = {
-        "labels": [("a",), ("a", "b"), ("b", "c"), ("a", "unknown")],
-        "azimuths": [(30,), (10, -60), (5, 9), (1, 2)],
+        "clips": [("a",), ("a", "b"), ("b", "c"), ("a", "unknown"), ("unknown", "ac")],
+        "azimuths": [(30,), (10, -60), (5, 9), (1, 2), (7, 8)],
     }
     active, azimuth = model.targets(batch)
-    assert active.tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert active.tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
     nan = np.nan
-    np.testing.assert_array_equal(azimuth, [[30, 30, 30], [10, -60, nan], [nan, nan, nan], [1, nan, nan]])
+    expected = [[30, 30, 30], [10, -60, nan], [nan, nan, nan], [1, nan, nan], [8, 8, nan]]
+    np.testing.assert_array_equal(azimuth, expected)
 
 
 def test_outcomes_of_vectors_that_point_right_and_that_are_swapped():
     scenes = [scene(("a", "left"), ("b", "right"))] * 2 + [scene(("a", "front"), ("unknown", "left"))]
     right, swapped = [vector(-72), vector(80)], [vector(80), vector(-72)]
-    outcomes = seld_outcomes(scenes, np.array([right, swapped, right]), {"a": 0, "b": 1})
+    outcomes = seld_outcomes(scenes, np.array([right, swapped, right]), {"a": (0,), "b": (1,)})
     assert outcomes["direction"].tolist() == [True, False]
     assert outcomes["assignment"].tolist() == [True, False]
-    assert seld_outcomes(scenes[2:], np.array([right]), {"a": 0, "b": 1}) == {}
+    assert seld_outcomes(scenes[2:], np.array([right]), {"a": (0,), "b": (1,)}) == {}

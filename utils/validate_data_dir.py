@@ -13,7 +13,7 @@ from pathlib import Path
 
 SHOWN = 5  # problems of one sort that are listed
 REQUIRED = ("wav.scp", "text", "caption2clip", "utt2label")
-OPTIONAL = ("clip2source",)
+OPTIONAL = ("clip2source", "utt2event")
 
 
 def read_table(path: Path, problems: list[str]) -> dict[str, str]:
@@ -76,8 +76,8 @@ def check_dir(folder: Path, problems: list[str]) -> dict[str, dict[str, str]]:
     compare(f"{folder}/caption2clip", owners, "text", tables["text"], problems)
     compare(f"{folder}/caption2clip (clips)", owners.values(), "wav.scp", paths, problems)
     compare(f"{folder}/utt2label", tables["utt2label"], "wav.scp", paths, problems)
-    if "clip2source" in tables:
-        compare(f"{folder}/clip2source", tables["clip2source"], "wav.scp", paths, problems)
+    for name in tables.keys() & set(OPTIONAL):
+        compare(f"{folder}/{name}", tables[name], "wav.scp", paths, problems)
     return tables
 
 

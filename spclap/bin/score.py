@@ -58,7 +58,7 @@ class Scorer:
         for size in self.corpus.fixed_counts("test"):
             vectors, scenes = self._vectors(size)
             if hasattr(self.model, "seld"):
-                found = seld_outcomes(scenes, vectors, self.model.class_of)
+                found = seld_outcomes(scenes, vectors, self.model.classes_of)
                 self.outcomes.update(
                     {f"{name}_{size}src": value for name, value in found.items() if size < 3 or name != "direction"}
                 )

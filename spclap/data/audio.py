@@ -9,18 +9,21 @@ import soxr
 
 from spclap.data.containers import is_truncated
 from spclap.data.datadir import DataError
+from spclap.data.decode import check_container, decode
 
 MIN_SECONDS = 0.1  # shorter recordings have no frame for every encoder
+CONTAINERS = (".m4a", ".mp4", ".aac", ".webm")  # what libsndfile does not read; the extra `m4a` does
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", *CONTAINERS)
 MP3_SLACK = 4 * 1152  # frames of MP3 that its header counts and the decoder drops at the ends; others are exact
 
 
 def _load(path: Path) -> tuple[np.ndarray, int]:
     """(samples, channels) float32 and the rate in Hz; DataError for a missing, unreadable or cut file."""
-    if not path.is_file():
-        raise DataError(f"{path}: audio file not found; correct its line in wav.scp or rerun stage 0")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: audio file is empty (0 bytes); replace it or remove the clip")
+    if problem := _absent(path):
+        raise DataError(f"{path}: {problem}; correct its line in wav.scp, or replace or remove the clip")
     try:
+        if path.suffix.lower() in CONTAINERS:
+            return decode(path)
         with soundfile.SoundFile(path) as file:
             frames = file.frames
             audio = file.read(dtype="float32", always_2d=True)
@@ -32,10 +35,33 @@ def _load(path: Path) -> tuple[np.ndarray, int]:
     return audio, rate
 
 
+def _absent(path: Path) -> str:
+    """Why there is nothing to read, or nothing."""
+    if not path.is_file():
+        return "audio file not found"
+    return "audio file is empty (0 bytes)" if path.stat().st_size == 0 else ""
+
+
+def unreadable(path: Path) -> str:
+    """What is wrong with an audio file by its header and length, or nothing: a check that does not decode it."""
+    if problem := _absent(path):
+        return problem
+    try:
+        if path.suffix.lower() in CONTAINERS:
+            check_container(path)
+        elif soundfile.info(path).frames == 0 or is_truncated(path):
+            return "truncated"
+    except (soundfile.LibsndfileError, RuntimeError, DataError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
 def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: float, hint: str = "") -> None:
     """DataError for audio that no model should see; audio (samples, channels)."""
     if len(audio) < min_seconds * rate:
-        raise DataError(f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove the clip{hint}")
+        raise DataError(
+            f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove the clip{hint}"
+        )
     bad = int(np.count_nonzero(~np.isfinite(audio)))
     if bad:
         raise DataError(f"{path}: {bad} samples are NaN or infinite; replace it or remove the clip")

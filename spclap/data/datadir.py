@@ -2,7 +2,8 @@
 
 A split directory holds `wav.scp` (clip_id path), `text` (caption_id caption), `caption2clip`
 (caption_id clip_id), `utt2label` (clip_id label[,label]) and `clip2source` (clip_id recording_id),
-each sorted by key (LC_ALL=C) without duplicates.
+each sorted by key (LC_ALL=C) without duplicates. `utt2event` (clip_id event[,event]) may say which sound events a clip
+holds, where these are not its kind alone.
 """
 
 import os
@@ -37,7 +38,8 @@ class Clip:
     """A dry recording.
 
     captions: the specific one first. labels: the most specific first, the kind (SELD class) last.
-    source: id of the original recording; clips of one source stay in one split.
+    source: id of the original recording; clips of one source stay in one split. events: what SELD can learn to hear
+    in it; the kind where none are given.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Clip:
     captions: tuple[str, ...]
     labels: tuple[str, ...]
     source: str
+    events: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -154,15 +157,25 @@ def load_datadir(path: Path) -> list[Clip]:
     _same_keys(folder, "text", text, "caption2clip", owner, "no caption")
     _same_keys(folder, "caption2clip", owner.values(), "wav.scp", paths, "no caption")
     _same_keys(folder, "utt2label", labels, "wav.scp", paths, "no label")
+    events = read_table(folder / "utt2event") if (folder / "utt2event").exists() else {}
     _same_keys(folder, "clip2source", sources, "wav.scp", paths, "no source")
+    if events:
+        _same_keys(folder, "utt2event", events, "wav.scp", paths, "no event")
     captions: dict[str, list[str]] = {key: [] for key in paths}
     for caption_id, clip in owner.items():
         captions[clip].append(text[caption_id])
-    split_labels = {key: tuple(value.split(",")) for key, value in labels.items()}
-    for key, names in split_labels.items():
+    kinds = _lists(folder / "utt2label", labels)
+    heard = _lists(folder / "utt2event", events) if events else {key: names[-1:] for key, names in kinds.items()}
+    return [Clip(k, paths[k], tuple(captions[k]), kinds[k], sources[k], heard[k]) for k in paths]
+
+
+def _lists(path: Path, table: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Values `name,name` taken apart; DataError for an empty name or one with white space."""
+    lists = {key: tuple(value.split(",")) for key, value in table.items()}
+    for key, names in lists.items():
         if not all(name and name.split() == [name] for name in names):
-            raise DataError(f"{folder / 'utt2label'}: labels of `{key}` are `{labels[key]}`; write label,label")
-    return [Clip(k, paths[k], tuple(captions[k]), split_labels[k], sources[k]) for k in paths]
+            raise DataError(f"{path}: `{key}` has `{table[key]}`; write label,label")
+    return lists
 
 
 def _texts(folder: Path, clips: list[Clip]) -> dict[str, str]:
@@ -179,6 +192,8 @@ def _texts(folder: Path, clips: list[Clip]) -> dict[str, str]:
         tables["wav.scp"][clip.id] = clip.path
         tables["utt2label"][clip.id] = ",".join(clip.labels)
         tables["clip2source"][clip.id] = clip.source
+        if clip.events:
+            tables.setdefault("utt2event", {})[clip.id] = ",".join(clip.events)
         for number, caption in enumerate(clip.captions):
             tables["text"][f"{clip.id}-c{number}"] = caption
             tables["caption2clip"][f"{clip.id}-c{number}"] = clip.id
@@ -188,6 +203,8 @@ def _texts(folder: Path, clips: list[Clip]) -> dict[str, str]:
 def write_datadir(path: Path, clips: list[Clip]) -> None:
     """Write a split directory: all files are complete before the first one is renamed into place."""
     folder = Path(path)
+    if not any(clip.events for clip in clips):
+        (folder / "utt2event").unlink(missing_ok=True)
     with ExitStack() as stack:
         for name, text in _texts(folder, clips).items():
             stack.enter_context(atomic_path(folder / name)).write_text(text, encoding="utf-8")

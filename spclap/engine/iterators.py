@@ -31,7 +31,7 @@ def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: i
     """Scene ids and a batch of N items, one per permutation of each scene.
 
     Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meanings (N, 2),
-    items that are equal in a column say the same; contents (N, 2), likewise for what sounds, wherever; labels, azimuths
+    items that are equal in a column say the same; contents (N, 2), likewise for what sounds, wherever; clips, azimuths
     and clauses, lists of N tuples, one entry a source; a clause is what is said of it and the index of its direction.
     """
     dry, rirs, pairs = dry_parts(items, pack, bank, samples)
@@ -43,7 +43,7 @@ def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: i
         "captions": [scene_caption(scene, permutation) for scene, permutation in flat],
         "meanings": checksums(scene.meanings(permutation) for scene, permutation in flat),
         "contents": checksums(scene.contents() for scene, _ in flat),
-        "labels": [tuple(scene.sources[clip].labels[-1] for clip in p) for scene, p in flat],
+        "clips": [tuple(scene.sources[clip].clip for clip in p) for scene, p in flat],
         "clauses": [
             tuple(
                 (s.sources[clip].caption, DIRECTIONS.index(s.sources[place].direction)) for place, clip in enumerate(p)

@@ -182,24 +182,24 @@ class MaskTraining(SceneModel):
 
 
 class SeldTraining(SceneModel):
-    """SELD pre-training of the spatial encoder."""
+    """SELD pre-training of the spatial encoder; `classes_of` are the classes of each clip."""
 
-    def __init__(self, seld: Seld, class_of: dict[str, int], bfloat16: bool):
+    def __init__(self, seld: Seld, classes_of: dict[str, tuple[int, ...]], bfloat16: bool):
         super().__init__(bfloat16)
-        self.seld, self.class_of = seld, class_of
+        self.seld, self.classes_of = seld, classes_of
 
     def targets(self, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
-        """Activity (N, C) and azimuth (N, C) for `seld_loss`; labels without a class are left out.
+        """Activity (N, C) and azimuth (N, C) for `seld_loss`; clips without a class are left out.
 
         With one source every class points at it: whatever it is taken for, that is where it is.
         """
-        active = torch.zeros(len(batch["labels"]), self.seld.classes)
+        active = torch.zeros(len(batch["clips"]), self.seld.classes)
         azimuth = torch.full_like(active, float("nan"))
-        for row, (labels, azimuths) in enumerate(zip(batch["labels"], batch["azimuths"], strict=True)):
+        for row, (clips, azimuths) in enumerate(zip(batch["clips"], batch["azimuths"], strict=True)):
             if len(azimuths) == 1:
                 azimuth[row] = azimuths[0]
-            for label, angle in zip(labels, azimuths, strict=True):
-                if (index := self.class_of.get(label)) is not None:
+            for clip, angle in zip(clips, azimuths, strict=True):
+                for index in self.classes_of.get(clip, ()):
                     azimuth[row, index] = float("nan") if active[row, index] else angle
                     active[row, index] = 1
         return active, azimuth

@@ -222,11 +222,19 @@ class SeldTask(SceneTask):
     @classmethod
     def build_model(cls, args) -> SeldTraining:
         check_kind(args, "ca_se")
-        class_of = seld_classes(Corpus(args.data, args.dump).classes, args.classes)
+        corpus = Corpus(args.data, args.dump)
+        class_of = seld_classes(corpus.classes, args.classes)
         count = len(set(class_of.values()))
+        events = corpus.events
+        if count > MAX_CLASSES:
+            raise DataError(
+                f"{args.data}: {count} SELD classes, at most {MAX_CLASSES}: give the clips events that several share "
+                f"(utt2event, README.md of the corpus) or group them with `classes` in train_seld.yaml"
+            )
+        classes_of = {clip: tuple(sorted({class_of[e] for e in events[clip] if e in class_of})) for clip in events}
         seld = build("SELD", Seld, dict(classes=count, spatial_encoder_conf=args.spatial_encoder_conf))
         load_statistics(seld.spatial_encoder.maps, args.dump)
-        return SeldTraining(seld, class_of, use_bfloat16(args))
+        return SeldTraining(seld, classes_of, use_bfloat16(args))
 
 
 def seld_classes(labels: list[str], groups: dict[str, list[str]]) -> dict[str, int]:
@@ -258,4 +266,5 @@ def check_kind(args: argparse.Namespace, kind: str) -> None:
         raise DataError(f"this task trains the spatial_encoder `{kind}`, not `{args.spatial_encoder}`")
 
 
+MAX_CLASSES = 1000  # AudioSet has 527
 TASKS = {"seld": SeldTask, "masks": MaskTask, "clap": ClapTask}

@@ -7,18 +7,22 @@ from spclap.scene.directions import center, direction_of
 from spclap.scene.scene import Scene
 
 
-def seld_outcomes(scenes: list[Scene], vectors: np.ndarray, class_of: dict[str, int]) -> dict[str, np.ndarray]:
+def seld_outcomes(
+    scenes: list[Scene], vectors: np.ndarray, classes_of: dict[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     """Direction (all sources right) and content-space assignment (highest sum of cosines wins).
 
-    Args: vectors (n, C, 2) as (cos, sin) of azimuth per class. Scenes with a label without a class are
-    left out. Returns arrays of bool: "direction", and "assignment" for two sources or more; {} if none is left.
+    Args: vectors (n, C, 2) as (cos, sin) of azimuth per class; classes_of, clip -> its classes, of which the mean
+    vector counts. Scenes with a clip without classes are left out. Returns arrays of bool: "direction", and
+    "assignment" for two sources or more; {} if none is left.
     """
     unit = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     directions, scores = [], []
     for scene, unit_vectors in zip(scenes, unit, strict=True):
-        if any(source.labels[-1] not in class_of for source in scene.sources):
+        classes = [classes_of.get(source.clip, ()) for source in scene.sources]
+        if not all(classes):
             continue
-        own = unit_vectors[[class_of[source.labels[-1]] for source in scene.sources]]  # (sources, 2)
+        own = np.stack([unit_vectors[list(of_source)].mean(axis=0) for of_source in classes])  # (sources, 2)
         azimuth = np.clip(np.rad2deg(np.arctan2(own[:, 1], own[:, 0])), -90, 90)
         directions.append(all(direction_of(a) == s.direction for a, s in zip(azimuth, scene.sources, strict=True)))
         radians = np.deg2rad([center(source.direction) for source in scene.sources])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spclap.data.config import load_config
-from spclap.data.datadir import load_datadir
+from spclap.data.datadir import SPLITS, load_datadir
 from spclap.data.pack import ClipPack
 from spclap.errors import DataError
 from spclap.scene.conf import SimuConf
@@ -34,9 +34,14 @@ class Corpus:
         return round(self.simu.scenes.seconds * self.simu.sample_rate)
 
     @cached_property
+    def events(self) -> dict[str, tuple[str, ...]]:
+        """Clip -> sound events in it, of all splits."""
+        return {clip.id: clip.events for split in SPLITS for clip in load_datadir(self.data / split)}
+
+    @cached_property
     def classes(self) -> list[str]:
-        """SELD classes: the most general labels of the training clips."""
-        return sorted({clip.labels[-1] for clip in load_datadir(self.data / "train")})
+        """SELD classes: the events of the training clips."""
+        return sorted({event for clip in load_datadir(self.data / "train") for event in clip.events})
 
     def pack(self, split: str) -> ClipPack:
         return ClipPack(self.dump / "clips" / split)

@@ -1,0 +1,149 @@
+"""Stage 0 of egs/audiocaps: AudioCaps' CSVs and a folder of audio as data/audiocaps/{train,valid,test}."""
+
+import argparse
+import csv
+import logging
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from audioset import events_of_clips
+from tqdm import tqdm
+
+from spclap.bin import run_main
+from spclap.data.audio import SUFFIXES, unreadable
+from spclap.data.config import load_config
+from spclap.data.datadir import SPLITS, Clip, DataError, atomic_write_text, scp_path, write_splits
+
+COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
+HOW = "see egs/audiocaps/README.md for how to get AudioCaps"
+
+
+@dataclass(frozen=True)
+class AudioCapsConf:
+    """conf/data.yaml."""
+
+    csv: dict[str, str]  # split -> file
+    audio: str
+    min_found: float
+
+    def __post_init__(self):
+        if self.csv.keys() != set(SPLITS):
+            raise ValueError(f"csv names {sorted(self.csv)}; it must name a file for each of {', '.join(SPLITS)}")
+        if not 0 < self.min_found <= 1:
+            raise ValueError(f"min_found is {self.min_found}; it must be above 0 and at most 1")
+
+
+@dataclass
+class Entry:
+    """A segment of a YouTube video with its captions, in the order of the CSV."""
+
+    youtube_id: str
+    start: int  # s
+    captions: list[str]
+
+    @property
+    def id(self) -> str:
+        """YouTube ids may begin with `-`; AudioSet's files are named with a Y before it for that reason."""
+        return f"Y{self.youtube_id}_{self.start}"
+
+
+def read_csv(path: Path) -> list[Entry]:
+    """Segments of a split; DataError with file and line for what is no AudioCaps CSV."""
+    if not path.is_file():
+        raise DataError(f"{path}: not found; {HOW}")
+    found: dict[tuple[str, int], Entry] = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+            raise DataError(f"{path}: has no column {', '.join(absent)}; expected {', '.join(COLUMNS)}; {HOW}")
+        for row in rows:
+            caption, start = " ".join((row["caption"] or "").split()), row["start_time"]
+            if not row["youtube_id"] or not caption or not (start or "").replace(".0", "").isdigit():
+                raise DataError(f"{path}:{rows.line_num}: no youtube_id, start_time or caption: {dict(row)}; {HOW}")
+            key = (row["youtube_id"], int(float(start)))
+            found.setdefault(key, Entry(*key, [])).captions.append(caption)
+    if not found:
+        raise DataError(f"{path}: lists no clips; {HOW}")
+    return list(found.values())
+
+
+def audio_files(folder: Path) -> dict[str, Path]:
+    """Name without suffix -> file, of all audio files at any depth; the first in order where a name is there twice."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: not a folder; {HOW}")
+    found: dict[str, Path] = {}
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            if path.suffix.lower() in SUFFIXES:
+                found.setdefault(path.stem, path)
+    return found
+
+
+def find(entry: Entry, files: dict[str, Path], alone: bool) -> Path | None:
+    """File of a segment by the names that downloaders give; without start time only where a video has one segment."""
+    names = [f"{y}{entry.youtube_id}_{start}" for y in ("", "Y") for start in (entry.start, f"{entry.start}.0")]
+    names += [f"{y}{entry.youtube_id}" for y in ("", "Y")] if alone else []
+    return next((files[name] for name in names if name in files), None)
+
+
+def locate(entries: dict[str, list[Entry]], files: dict[str, Path]) -> list[tuple[str, Entry, Path | None, str]]:
+    """(split, segment, file, what is wrong with it or nothing) of all segments."""
+    segments = Counter(video for video, _ in {(e.youtube_id, e.start) for es in entries.values() for e in es})
+    rows = [(s, e, find(e, files, segments[e.youtube_id] == 1)) for s, split in entries.items() for e in split]
+    with ThreadPoolExecutor() as pool:
+        problems = pool.map(lambda row: "missing" if row[2] is None else unreadable(row[2]), rows)
+        shown = tqdm(problems, total=len(rows), desc="audio files", unit="clip")
+        return [(*row, problem) for row, problem in zip(rows, shown, strict=True)]
+
+
+def report(out: Path, rows: list[tuple], conf: AudioCapsConf) -> None:
+    """Write <out>/audio.tsv, a line per segment, and log counts; DataError when a split has too little audio."""
+    lines = ["split\tclip\tstatus\tfile"]
+    lines += [f"{split}\t{entry.id}\t{problem or 'found'}\t{path or ''}" for split, entry, path, problem in rows]
+    atomic_write_text(out / "audio.tsv", "\n".join(lines) + "\n")
+    for split in SPLITS:
+        problems = [problem for name, _, _, problem in rows if name == split]
+        missing, good = problems.count("missing"), problems.count("")
+        logging.info(
+            "%s: %d clips, %d found, %d missing, %d unreadable", split, len(problems), good, missing,
+            len(problems) - good - missing,
+        )  # fmt: skip
+        if good < conf.min_found * len(problems):
+            raise DataError(
+                f"{split}: {good} of {len(problems)} clips have readable audio, less than min_found {conf.min_found}; "
+                f"{out / 'audio.tsv'} lists them; {HOW}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("data/audiocaps"), help="where the split directories go")
+    parser.add_argument("--conf", type=Path, nargs="+", default=[Path("egs/audiocaps/conf/data.yaml")])
+    parser.add_argument("--audiocaps_dir", type=Path, required=True, help="folder with the CSVs and the audio")
+    parser.add_argument("--audioset_dir", type=Path, help="folder with AudioSet's *_segments.csv and ontology.json")
+    args = parser.parse_args()
+    conf = load_config(AudioCapsConf, *args.conf)
+    entries = {split: read_csv(args.audiocaps_dir / name) for split, name in conf.csv.items()}
+    events = events_of_clips(args.audioset_dir) if args.audioset_dir else {}
+    rows = locate(entries, audio_files(args.audiocaps_dir / conf.audio))
+    report(args.out, rows, conf)
+    splits: dict[str, list[Clip]] = {split: [] for split in SPLITS}
+    for split, entry, path, problem in rows:
+        heard = events.get(entry.youtube_id, ())
+        if not problem and (heard or not events):
+            splits[split].append(
+                Clip(entry.id, scp_path(path), tuple(entry.captions), (entry.id,), entry.youtube_id, heard)
+            )
+    if events:
+        without = sum(not problem and entry.youtube_id not in events for _, entry, _, problem in rows)
+        logging.info("%d clips are left out because AudioSet's segments do not list them", without)
+    write_splits(args.out, splits)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,42 @@
+"""Audio in containers that libsndfile does not read, through FFmpeg (package av, extra `m4a`)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from spclap.errors import DataError
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator:
+    """The container and its audio stream; DataError for a file without one, or without the package."""
+    try:
+        import av
+    except ImportError:
+        raise DataError(f"{path}: reading {path.suffix} needs the package av; run `pip install -e .[m4a]`") from None
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise DataError(f"{path}: has no audio stream; replace it or remove the clip")
+            yield av, container, container.streams.audio[0]
+    except av.FFmpegError as error:
+        raise DataError(f"{path}: not readable as audio: {error}; replace it or remove the clip") from error
+
+
+def check_container(path: Path) -> None:
+    """DataError unless the headers of a file announce audio."""
+    with _opened(path):
+        pass
+
+
+def decode(path: Path) -> tuple[np.ndarray, int]:
+    """(samples, channels) float32 and the rate in Hz; DataError for a file that cannot be read to its end."""
+    with _opened(path) as (av, container, stream):
+        resampler = av.AudioResampler(format="fltp")
+        frames = [part.to_ndarray() for frame in container.decode(stream) for part in resampler.resample(frame)]
+        rate = stream.rate
+    if not frames:
+        raise DataError(f"{path}: holds no samples; replace it or remove the clip")
+    return np.concatenate(frames, axis=1).T.astype(np.float32), rate

@@ -1,0 +1,185 @@
+"""egs/audiocaps on a miniature of AudioCaps' and AudioSet's layout."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from spclap.data.audio import read_clip, unreadable
+from spclap.data.datadir import load_datadir
+from spclap.errors import DataError
+
+av = pytest.importorskip("av")
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 44100
+NAMES = {"/m/dog": "Dog", "/m/rain": "Rain", "/m/talk": "Male speech, man speaking"}
+
+
+def sound(pitch: float, seconds: float = 1.0) -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * pitch * np.arange(round(RATE * seconds)) / RATE)
+
+
+def write_m4a(path: Path, samples: np.ndarray) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None].astype("f"), format="fltp", layout="mono")
+        frame.sample_rate = RATE
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+def write(path: Path, samples: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_m4a(path, samples) if path.suffix == ".m4a" else soundfile.write(path, samples, RATE)
+
+
+def write_csv(path: Path, rows: list[tuple]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("audiocap_id", "youtube_id", "start_time", "caption"), *rows])
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    """Train: one caption a clip, all naming schemes and formats; val and test: five captions a clip."""
+    folder, rows = tmp_path / "AudioCaps", {}
+    files = ["train/{id}.wav", "train/Y{id}.flac", "{id}_{start}.ogg", "Y{id}_{start}.m4a", "deep/er/{id}.m4a"]
+    rows["train"] = [(i, f"-tr_{i:07d}", 30 + i, f"a sound, number {i}") for i in range(10)]
+    for number, name, start, _ in rows["train"][:8]:
+        write(folder / "audio" / files[number % 5].format(id=name, start=start), sound(200 + 50 * number))
+    (folder / "audio" / "train" / "-tr_0000008.wav").write_text("no audio")  # and the ninth is missing
+    for split in ("val", "test"):
+        rows[split] = [(i, f"{split}{i // 5}", 10, f"words {i}") for i in range(20)]
+        for number in range(4):
+            write(folder / "audio" / f"{split}{number}.wav", sound(300 + 70 * number))
+    for split, lines in rows.items():
+        write_csv(folder / f"{split}.csv", lines)
+    audioset = tmp_path / "AudioSet"
+    audioset.mkdir()
+    (audioset / "ontology.json").write_text(
+        json.dumps([{"id": k, "name": v, "child_ids": []} for k, v in NAMES.items()])
+    )
+    lines = [
+        "# Segments csv created Sun Mar  5 10:54:25 2017",
+        "# num_ytids=2",
+        "# YTID, start_seconds, end_seconds, positive_labels",
+    ]
+    ids = list(NAMES)
+    for split in rows.values():
+        for number, name in enumerate(dict.fromkeys(row[1] for row in split)):
+            if name != "-tr_0000007":
+                lines.append(f'{name}, 30.000, 40.000, "{ids[number % 3]},{ids[(number + 1) % 3]}"')
+    (audioset / "unbalanced_train_segments.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def stage0(corpus: Path, *options: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "egs/audiocaps/local/data.py", "--audiocaps_dir", str(corpus)]
+    command += ["--out", str(corpus.parent / "data"), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_files_of_all_names_and_formats_are_found(corpus):
+    result = stage0(corpus)
+    assert result.returncode == 0, result.stderr
+    assert "train: 10 clips, 8 found, 1 missing, 1 unreadable" in result.stderr
+    clips = load_datadir(corpus.parent / "data" / "train")
+    assert [clip.id for clip in clips] == [f"Y-tr_{i:07d}_{30 + i}" for i in range(8)]
+    assert clips[3].captions == ("a sound, number 3",) and clips[3].labels == (clips[3].id,)
+    for number, clip in enumerate(clips):
+        spectrum = np.abs(np.fft.rfft(read_clip(clip.path, 16000)[2000:12000] * np.hanning(10000)))
+        assert abs(spectrum.argmax() * 1.6 - (200 + 50 * number)) < 2, clip.path
+    report = (corpus.parent / "data" / "audio.tsv").read_text().splitlines()
+    assert report[0] == "split\tclip\tstatus\tfile" and len(report) == 1 + 10 + 4 + 4
+    assert "train\tY-tr_0000009_39\tmissing\t" in report
+    assert any(line.startswith("train\tY-tr_0000008_38\t") and "found" not in line for line in report)
+    test = load_datadir(corpus.parent / "data" / "test")
+    assert [len(clip.captions) for clip in test] == [5] * 4 and test[0].captions[0] == "words 0"
+    check = [
+        sys.executable,
+        "utils/validate_data_dir.py",
+        *(corpus.parent / "data" / s for s in ("train", "valid", "test")),
+    ]
+    assert subprocess.run(check, cwd=ROOT).returncode == 0
+
+
+def test_events_come_from_audioset_and_clips_without_are_left_out(corpus):
+    result = stage0(corpus, "--audioset_dir", str(corpus.parent / "AudioSet"))
+    assert result.returncode == 0 and "1 clips are left out" in result.stderr
+    clips = load_datadir(corpus.parent / "data" / "train")
+    assert len(clips) == 7
+    assert clips[1].events == ("male_speech_man_speaking", "rain") and clips[0].events == ("dog", "rain")
+    assert stage0(corpus).returncode == 0
+    assert load_datadir(corpus.parent / "data" / "train")[1].events == (clips[1].id,)  # no events of the run before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda c: (c / "val.csv").unlink(), "val.csv: not found"),
+        (lambda c: (c / "test.csv").write_text("a,b\n1,2\n"), "test.csv: has no column audiocap_id, youtube_id"),
+        (lambda c: write_csv(c / "test.csv", [(1, "x", "soon", "words")]), "test.csv:2: no youtube_id, start_time"),
+        (lambda c: write_csv(c / "test.csv", []), "test.csv: lists no clips"),
+        (lambda c: (c / "audio").rename(c / "other"), "audio: not a folder"),
+        (lambda c: [f.unlink() for f in (c / "audio").glob("val*")], "valid: 0 of 4 clips have readable audio"),
+        (lambda c: (c.parent / "AudioSet" / "ontology.json").write_text("{}"), "not AudioSet's ontology"),
+        (lambda c: (c.parent / "AudioSet" / "x_segments.csv").write_text('a, 1, 2, "/m/cow"\n'), "x_segments.csv:1"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_and_nothing_written(corpus, damage, message):
+    damage(corpus)
+    result = stage0(corpus, "--audioset_dir", str(corpus.parent / "AudioSet"))
+    assert result.returncode == 1 and message in result.stderr, result.stderr
+    assert "README.md" in result.stderr and not (corpus.parent / "data" / "train").exists()
+
+
+def test_m4a_is_as_long_and_as_loud_as_what_was_encoded(tmp_path):
+    write(tmp_path / "a.m4a", sound(440, 2.0))
+    clip = read_clip(tmp_path / "a.m4a", 16000)
+    assert abs(len(clip) / 16000 - 2.0) < 0.1
+    assert abs(np.sqrt(np.mean(clip[4000:-4000] ** 2)) - 0.3 / np.sqrt(2)) < 0.01
+
+
+def test_damaged_m4a_and_a_missing_decoder_are_named(tmp_path, monkeypatch):
+    (tmp_path / "a.m4a").write_bytes(b"no audio at all")
+    with pytest.raises(DataError, match="a.m4a: not readable as audio"):
+        read_clip(tmp_path / "a.m4a", 16000)
+    assert "not readable" in unreadable(tmp_path / "a.m4a")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(DataError, match=r"pip install -e .\[m4a\]"):
+        read_clip(tmp_path / "a.m4a", 16000)
+
+
+def test_the_recipe_runs_to_seld_on_events(corpus, tmp_path):
+    """Stages 0 to 2, and a SELD model that is built for clips of several events."""
+    overlay, data, dump = tmp_path / "conf", tmp_path / "d", tmp_path / "dump"
+    overlay.mkdir()
+    shutil.copy(ROOT / "tests" / "tiny_conf" / "simu.yaml", overlay)
+    (overlay / "feats.yaml").write_text(
+        "{vocab_size: 60, statistics_scenes: 8, clips: {max_silence: null, dtype: int16}}"
+    )
+    command = ["./run.sh", "--corpus", "audiocaps", "--audiocaps_dir", corpus, "--audioset_dir", tmp_path / "AudioSet"]
+    command += ["--datadir", data, "--dumpdir", dump, "--conf_overlay", overlay, "--stop_stage", "2"]
+    environment = {**os.environ, "SPCLAP_PYTHON": sys.executable}
+    result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    train = [
+        sys.executable,
+        "-m",
+        "spclap.bin.train",
+        "--config",
+        "conf/train_seld.yaml",
+        "--data",
+        data,
+        "--dump",
+        dump,
+    ]
+    train += ["--exp", tmp_path / "exp", "--", "--dry_run", "true"]
+    result = subprocess.run([str(part) for part in train], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0 and "out_features=9" in result.stderr, result.stderr[-3000:]  # 3 numbers, 3 events
