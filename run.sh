@@ -89,12 +89,14 @@ run_stage() {
   [ -z "$made" ] || printf '%s\t%s\t%s\n' "$number" "$((SECONDS - start))" "$began" >>"$models/stage_times.tsv"
 }
 
-# What the spatial encoder is pre-trained on: masks by default, else that of which the architecture has a config, or nothing.
+# What the spatial encoder is pre-trained on: masks or seld, whichever has a config; nothing if neither.
 pretraining() {
   local name
-  [ -n "$arch" ] || printf masks
-  for name in seld masks; do
-    [ ! -f "${archdir:-none}/train_$name.yaml" ] || printf '%s' "$name"
+  for name in masks seld; do
+    if [ -f "${archdir:-$conf}/train_$name.yaml" ]; then
+      printf '%s' "$name"
+      return
+    fi
   done
 }
 
@@ -147,7 +149,10 @@ stage3() {
 
 stage4() {
   need "$dumpdir/done.json" 2
-  [ -z "$(pretraining)" ] || need "$models/${arch:+${arch}_}$(pretraining)/done.json" 3
+  if [ -n "$arch" ] && [ ! -f "$archdir/train_scl.yaml" ]; then
+    log "--arch $arch is a baseline of one source: there is no $archdir/train_scl.yaml, nothing to train"
+    return
+  fi
   if [ -n "$ablation" ]; then
     train "scl_$ablation" train_scl "$conf/ablations/$ablation.yaml"
     return

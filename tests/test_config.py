@@ -68,23 +68,27 @@ def test_bad_configs_name_file_and_key(tmp_path, text, message):
 def test_shipped_configs_parse():
     for cls, name in ((SimuConf, "simu"), (FeatsConf, "feats"), (ScoreConf, "score")):
         load_config(cls, ROOT / "conf" / f"{name}.yaml")
-        overlays = [*ROOT.glob(f"egs/*/conf/{name}.yaml"), *ROOT.glob(f"conf/*/{name}.yaml")]
+        load_config(cls, ROOT / "conf" / "paper" / f"{name}.yaml")
+        overlays = [*ROOT.glob(f"egs/*/conf/{name}.yaml"), *ROOT.glob(f"conf/wide_rooms/{name}.yaml")]
         for overlay in [*overlays, ROOT / "tests" / "tiny_conf" / f"{name}.yaml"]:
             load_config(cls, ROOT / "conf" / f"{name}.yaml", overlay)
 
 
-def test_models_that_are_compared_share_encoders_and_budget():
-    base, concat = ROOT / "conf", ROOT / "conf" / "arch" / "concat"
-    for folders, pretrained in (([base], base / "train_masks.yaml"), ([base, concat], base / "train_seld.yaml")):
-        single, scl = (load_yaml(*(folder / f"train_{tag}.yaml" for folder in folders)) for tag in ("single", "scl"))
-        multi = {**scl, **load_yaml(base / "ablations" / "multi_noscl.yaml")}
-        for key in ("spatial_encoder", "spatial_encoder_conf"):
-            assert load_yaml(pretrained)[key] == single[key]
-        for conf in (single, multi, scl):
-            assert items(conf) == 32
-            assert {k: v for k, v in conf.items() if k not in ("batch", "permutations")} == {
-                k: v for k, v in single.items() if k not in ("batch", "permutations")
-            }
+def without(conf: dict) -> dict:
+    """What models that are compared must have in common."""
+    return {key: value for key, value in conf.items() if key not in ("batch", "permutations")}
+
+
+@pytest.mark.parametrize(("base", "arch", "start"), [("", "", "masks"), ("", "concat", "seld"), ("paper", "", "seld")])
+def test_models_that_are_compared_share_encoders_and_budget(base, arch, start):
+    conf = ROOT / "conf" / base
+    folders = [conf, *([conf / "arch" / arch] if arch else [])]
+    single, scl = (load_yaml(*(folder / f"train_{tag}.yaml" for folder in folders)) for tag in ("single", "scl"))
+    multi = {**scl, **load_yaml(conf / "ablations" / "multi_noscl.yaml")}
+    for key in ("spatial_encoder", "spatial_encoder_conf"):
+        assert load_yaml(conf / f"train_{start}.yaml")[key] == single[key]
+    assert items(single) == items(multi) == items(scl) == (128 if base else 32)
+    assert without(single) == without(multi) == without(scl)
 
 
 def items(conf: dict) -> int:

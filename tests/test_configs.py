@@ -2,41 +2,61 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_models import tiny_clap, tiny_roberta
 
-from spclap.data.config import load_yaml
+from spclap.bin.train import main
+from spclap.data.config import load_config, load_yaml
 from spclap.data.datadir import Clip, write_datadir
 from spclap.data.stamp import scenes_digest
+from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
+from spclap.scene.conf import SimuConf
 from spclap.scene.corpus import Corpus
 
 ROOT = Path(__file__).resolve().parents[1]
-CONF = ROOT / "conf"
-ABLATIONS = sorted((CONF / "ablations").glob("*.yaml"))
-TRAINED = ("seld", "masks", "single", "scl")
+BASES = (ROOT / "conf", ROOT / "conf" / "paper")
+OF_CONCAT = ("paper_spatial_encoder", "clauses", "no_clap_init", "no_seld_init")  # in conf/, for --arch concat
 
 
-def layers(name: str, arch: Path | None = None) -> list[Path]:
+def layers(conf: Path, name: str, arch: str = "", ablation: str = "") -> list[Path]:
     """What run.sh would lay over each other for train_<name>.yaml."""
-    return [CONF / f"train_{name}.yaml", *([arch / f"train_{name}.yaml"] if arch else [])]
+    over = [conf / "arch" / arch / f"train_{name}.yaml"] if arch else []
+    return [conf / f"train_{name}.yaml", *over, *([conf / "ablations" / f"{ablation}.yaml"] if ablation else [])]
 
 
-ARCHS = sorted((CONF / "arch").iterdir())
-LAYERS = [layers(name) for name in TRAINED]
-LAYERS += [layers(path.stem.removeprefix("train_"), arch) for arch in ARCHS for path in sorted(arch.iterdir())]
-OF_CONCAT = ("paper_spatial_encoder", "clauses")
-LAYERS += [[*layers("scl"), ablation] for ablation in ABLATIONS if ablation.stem not in OF_CONCAT]
-LAYERS += [[*layers("scl", CONF / "arch" / "concat"), CONF / "ablations" / "clauses.yaml"]]
-LAYERS += [[*layers("single"), CONF / "ablations" / "cnn_content.yaml"]]
-PAPER = CONF / "ablations" / "paper_spatial_encoder.yaml"
-LAYERS += [[*layers(name, CONF / "arch" / "concat"), PAPER] for name in ("seld", "single", "scl")]
-for overlay in sorted(ROOT.glob("egs/*/conf/train_*.yaml")):
-    LAYERS += [[CONF / overlay.name, overlay]]
+def shipped(conf: Path) -> list[list[Path]]:
+    """Every training config of a folder, every architecture's and every ablation."""
+    found = [layers(conf, path.stem.removeprefix("train_")) for path in sorted(conf.glob("train_*.yaml"))]
+    for path in sorted(conf.glob("arch/*/train_*.yaml")):
+        found.append(layers(conf, path.stem.removeprefix("train_"), path.parent.name))
+    for path in sorted(conf.glob("ablations/*.yaml")):
+        arch = "concat" if conf == BASES[0] and path.stem in OF_CONCAT else ""
+        found.append(layers(conf, "scl", arch, path.stem))
+    return found
+
+
+LAYERS = [files for conf in BASES for files in shipped(conf)]
+LAYERS += [layers(BASES[0], "single", ablation="cnn_content")]
+LAYERS += [layers(BASES[0], name, "concat", "paper_spatial_encoder") for name in ("seld", "single")]
+LAYERS += [[BASES[0] / path.name, path] for path in sorted(ROOT.glob("egs/*/conf/train_*.yaml"))]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> Path:
+    """An overlay that names tiny local models in place of those of the hub."""
+    folder = tmp_path_factory.mktemp("hub")
+    tiny_clap(folder / "clap")
+    tiny_roberta(folder / "roberta")
+    names = {
+        f"{part}_encoder_conf": {"name": str(folder / n)} for part, n in (("content", "clap"), ("text", "roberta"))
+    }
+    (folder / "hub.yaml").write_text(json.dumps(names))
+    return folder / "hub.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +77,8 @@ def dump(corpus, tmp_path_factory) -> Path:
 def data_with_labels(folder: Path, corpus: Corpus, groups: dict[str, list[str]]) -> Path:
     """A data directory whose training labels are those that a config groups into classes."""
     labels = [label for group in groups.values() for label in group]
-    write_datadir(folder / "train", [Clip(label, "x.wav", ("a sound",), (label,), label) for label in labels])
+    for split in ("train", "valid", "test"):
+        write_datadir(folder / split, [Clip(label, "x.wav", ("a sound",), (label,), label) for label in labels])
     shutil.copy(corpus.data / "simu.yaml", folder)
     for name in ("rirs", "scenes"):
         shutil.copytree(corpus.data / name, folder / name)
@@ -65,18 +86,31 @@ def data_with_labels(folder: Path, corpus: Corpus, groups: dict[str, list[str]])
 
 
 @pytest.mark.parametrize("files", LAYERS, ids=lambda files: "+".join(f"{p.parent.name}/{p.stem}" for p in files))
-def test_dry_run(files, corpus, dump, tmp_path):
+def test_dry_run(files, corpus, dump, hub, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    if load_yaml(*files).get("content_encoder") == "htsat":
+        files = [*files, hub]
     groups = load_yaml(*files).get("classes")
     data = data_with_labels(tmp_path / "data", corpus, groups) if groups else corpus.data
-    command = [sys.executable, "-m", "spclap.bin.train", "--config", *files, "--data", data, "--dump", dump]
-    command += ["--exp", tmp_path / "exp", "--", "--dry_run", "true"]
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert "Number of trainable parameters" in result.stderr
+    arguments = ["--config", *files, "--data", data, "--dump", dump, "--exp", tmp_path / "exp"]
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, [*arguments, "--", "--dry_run", "true"])])
+    main()
+    assert "Number of trainable parameters" in caplog.text
     assert not (tmp_path / "exp").exists()
 
 
 def test_ablations_and_architectures_are_short_and_say_why():
-    for path in ABLATIONS + [file for arch in ARCHS for file in arch.iterdir()]:
+    for path in [path for conf in BASES for pattern in ("ablations/*", "arch/*/*") for path in conf.glob(pattern)]:
         lines = path.read_text().splitlines()
         assert len(lines) <= 12 and lines[0].startswith("# "), path
+
+
+def test_paper_configs_are_the_papers_model():
+    """Sizes of the paper's sections on system and data."""
+    config = load_yaml(BASES[1] / "train_scl.yaml")
+    assert config["batch"] == {1: 64, 2: 32} and config["permutations"] == 2
+    assert (config["optim"], config["optim_conf"], config["max_epoch"]) == ("adam", {"lr": 1.0e-5}, 50)
+    encoder = ContentAwareSpatialEncoder(**config["spatial_encoder_conf"])
+    assert encoder.middle_linear.weight.shape == (128, 4096) and encoder.dim == 256
+    simu = load_config(SimuConf, BASES[1] / "simu.yaml")
+    assert sum(simu.rooms.count.values()) == 440 and simu.rooms.rt60 == [0.13, 0.26]

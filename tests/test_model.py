@@ -177,11 +177,12 @@ def test_missing_text_model_says_what_to_place_where(monkeypatch):
 
 def small_clap(tokenizer, **kwargs):
     torch.manual_seed(0)
-    return SpatialClap(
-        content_encoder="cnn", content_encoder_conf={"channels": 4, "dim": 16},
-        spatial_encoder_conf={"input": {"n_fft": 256, "hop": 128, "bins": 64}, "channels": 4, "hidden": 8},
-        text_encoder="transformer", text_encoder_conf={"tokenizer": tokenizer, "dim": 16, "layers": 1}, dim=8, **kwargs,
-    )  # fmt: skip
+    conf = {
+        "content_encoder": "cnn", "content_encoder_conf": {"channels": 4, "dim": 16},
+        "spatial_encoder_conf": {"input": {"n_fft": 256, "hop": 128, "bins": 64}, "channels": 4, "hidden": 8},
+        "text_encoder": "transformer", "text_encoder_conf": {"tokenizer": tokenizer, "dim": 16, "layers": 1}, "dim": 8,
+    }  # fmt: skip
+    return SpatialClap(**{**conf, **kwargs})
 
 
 def test_vectors_have_unit_length_and_ignore_the_level(tokenizer):
@@ -194,6 +195,34 @@ def test_vectors_have_unit_length_and_ignore_the_level(tokenizer):
         assert (clap.embed_audio(x.flip(1)) - audio).abs().max() > 1e-3  # the channels are not interchangeable
     torch.testing.assert_close(audio.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
+
+
+def test_monaural_baseline_hears_no_places(tokenizer):
+    clap = small_clap(tokenizer, spatial_encoder="none", spatial_encoder_conf=None, fusion="content").eval()
+    x = noise(3, 2, 8000)
+    with torch.no_grad():
+        torch.testing.assert_close(clap.embed_audio(x.flip(1)), clap.embed_audio(x))
+    with pytest.raises(DataError, match="needs the spatial_encoder none"):
+        small_clap(tokenizer, fusion="content")
+
+
+def test_structured_baseline_keeps_content_and_direction_apart(tokenizer):
+    clap = small_clap(tokenizer, fusion="structured", text_head="structured").eval()
+    x = noise(3, 2, 8000)
+    with torch.no_grad():
+        audio, flipped = clap.embed_audio(x), clap.embed_audio(x.flip(1))
+        text = clap.embed_text(clap.text_encoder.tokenize(["a dog", "a bell"]))
+    torch.testing.assert_close(audio[:, :4], flipped[:, :4])  # the mean of both channels is the same
+    assert (audio[:, 4:] - flipped[:, 4:]).abs().max() > 1e-4
+    for half in (audio[:, :4], audio[:, 4:], text[:, :4], text[:, 4:]):
+        torch.testing.assert_close(half.norm(dim=1), torch.full((len(half),), 0.5**0.5))
+
+
+def test_recordings_keep_their_level_where_the_config_says_so(tokenizer):
+    clap = small_clap(tokenizer, equal_level=False).eval()
+    x = noise(2, 2, 8000)
+    with torch.no_grad():
+        assert (clap.embed_audio(20 * x) - clap.embed_audio(x)).abs().max() > 1e-3
 
 
 def test_frozen_parts_stay_as_they_are(tokenizer):

@@ -106,7 +106,10 @@ def main() -> None:
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--exp", type=Path, required=True, help="folder of this model, written")
     parser.add_argument(
-        "--init", type=Path, help="folder of the pre-trained model that the spatial encoder starts from"
+        "--init",
+        type=Path,
+        help="folder of the pre-trained model that the spatial encoder starts from; a config with "
+        "`init: false` starts without",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ngpu", type=int, default=0)
@@ -115,6 +118,8 @@ def main() -> None:
 
     config = load_yaml(*args.config)
     task = config.pop("task", None)
+    if not config.pop("init", True):
+        args.init = None
     if task not in ("seld", "masks", "clap"):
         raise DataError(f"{args.config[0]}: task is {task!r}, must be seld, masks or clap")
     if "-" in args.exp.name:

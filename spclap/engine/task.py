@@ -32,6 +32,8 @@ from spclap.scene.corpus import Corpus
 
 def load_statistics(maps: StereoMaps, dump: Path) -> None:
     """Give a spatial encoder's input the mean and deviation that stage 2 measured."""
+    if not maps.statistics:
+        return
     path = Path(dump) / "statistics.safetensors"
     if not path.is_file():
         raise DataError(f"{path}: missing; run stage 2 (extract) first")
@@ -212,18 +214,19 @@ class SeldTask(SceneTask):
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         super().add_task_arguments(parser)
+        parser.add_argument("--one_class", type=str2bool, default=False, help="learn directions alone, not of what")
         parser.add_argument(
             "--classes",
             action=NestedDictAction,
             default={},
-            help="class -> labels in it, [*] for all; empty: one each",
+            help="class -> labels in it; empty: each label is one",
         )
 
     @classmethod
     def build_model(cls, args) -> SeldTraining:
         check_kind(args, "ca_se")
         corpus = Corpus(args.data, args.dump)
-        class_of = seld_classes(corpus.classes, args.classes)
+        class_of = dict.fromkeys(corpus.classes, 0) if args.one_class else seld_classes(corpus.classes, args.classes)
         count = len(set(class_of.values()))
         events = corpus.events
         if count > MAX_CLASSES:
@@ -241,7 +244,6 @@ def seld_classes(labels: list[str], groups: dict[str, list[str]]) -> dict[str, i
     """Class index of each label; DataError when groups are given that leave a label out or hold one twice."""
     if not groups:
         return {label: index for index, label in enumerate(labels)}
-    groups = {name: labels if members == ["*"] else members for name, members in groups.items()}
     class_of = {label: index for index, name in enumerate(sorted(groups)) for label in groups[name]}
     missing, total = sorted(set(labels) - class_of.keys()), sum(map(len, groups.values()))
     if missing or total != len(class_of):

@@ -68,6 +68,24 @@ def retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return ranks(similarity, target), ranks(similarity.T, target), similarity
 
 
+def captions_of_clips(embeddings: Embeddings, captions: dict[str, tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks (0 is best) where a clip has several captions, all of them in the gallery, as LAION-CLAP scores Clotho.
+
+    Args: embeddings of one-source scenes, captions of each clip. Returns: audio-to-text (n,), the rank of the best of a
+    scene's own captions among those of other clips; text-to-audio, one rank per caption.
+    """
+    texts, owner = [], []
+    for index, scene in enumerate(embeddings.scenes):
+        (source,) = scene.sources
+        texts += [caption_at([caption], [source.direction]) for caption in captions[source.clip]]
+        owner += [index] * len(captions[source.clip])
+    own = np.arange(len(embeddings.scenes))[:, None] == np.array(owner)
+    similarity = embeddings.audio @ embeddings.text(texts).T
+    best = np.where(own, similarity, -np.inf).max(axis=1, keepdims=True)
+    a2t = (~(np.where(own, -np.inf, similarity) < best)).sum(axis=1)
+    return a2t, ranks(similarity.T, np.array(owner))
+
+
 def _candidates(embeddings: Embeddings, captions: list[list[str]]) -> np.ndarray:
     """Scores (n, k) of each scene's audio against its own k candidate captions."""
     text = embeddings.text([caption for row in captions for caption in row])

@@ -17,18 +17,22 @@ class StereoMaps(nn.Module):
 
     Args:
         kind: one of KINDS. n_fft, hop: samples. bins: lowest `bins` of the n_fft // 2 + 1 frequencies are
-            kept (paper: 512 of 513). Raises ValueError for values that do not fit.
+            kept. statistics: whether maps are normalised with what stage 2 measured (the paper's are not). Raises
+            ValueError for values that do not fit.
     """
 
     channels = 4
 
-    def __init__(self, kind: str = "phase_difference", n_fft: int = 1024, hop: int = 512, bins: int = 512):
+    def __init__(
+        self, kind: str = "phase_difference", n_fft: int = 1024, hop: int = 512, bins: int = 512,
+        statistics: bool = True,
+    ):  # fmt: skip
         super().__init__()
         if kind not in KINDS:
             raise ValueError(f"spatial input `{kind}` is not one of {', '.join(KINDS)}")
         if not 8 <= bins <= n_fft // 2 + 1:
             raise ValueError(f"bins {bins} is outside [8, {n_fft // 2 + 1}]")
-        self.kind, self.n_fft, self.hop, self.bins = kind, n_fft, hop, bins
+        self.kind, self.n_fft, self.hop, self.bins, self.statistics = kind, n_fft, hop, bins, statistics
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.register_buffer("mean", torch.zeros(self.channels, 1, bins))
         self.register_buffer("std", torch.ones(self.channels, 1, bins))

@@ -130,7 +130,13 @@ def official_conf(weights: dict[str, torch.Tensor], content: str, text: str) -> 
         "content_encoder_conf": {"name": content, "pretrained": False},
         "spatial_encoder": "ca_se",
         "spatial_encoder_conf": {
-            "input": {"kind": "magnitude_phase", "n_fft": n_fft, "hop": n_fft // 2, "bins": n_fft // 2 + 1},
+            "input": {
+                "kind": "magnitude_phase",
+                "n_fft": n_fft,
+                "hop": n_fft // 2,
+                "bins": n_fft // 2 + 1,
+                "statistics": False,
+            },
             "channels": weights[f"{encoder}cnn_block.0.weight"].shape[0],
             "hidden": weights[f"{encoder}middle_linear.weight"].shape[0],
         },

@@ -1,0 +1,121 @@
+"""Score trained models by the protocols of the paper's Table 1, beside the paper's figures."""
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from spclap.bin import run_main
+from spclap.data.config import load_yaml
+from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.stamp import require_complete, require_dump
+from spclap.errors import DataError
+from spclap.evaluate.metrics import bootstrap
+from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
+from spclap.scene.corpus import Corpus
+from spclap.scene.grid import Grid
+
+Values = dict[str, np.ndarray]  # metric -> outcome of each query, percent
+
+
+def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
+    """Outcomes of all columns of Table 1, and of the retrieval with all captions of a clip."""
+    pack, bank, values = corpus.pack("test"), grid.bank, {}
+
+    def embedded(name: str, scenes: list) -> Embeddings:
+        found = Embeddings(model.clap)
+        found.add(scenes, model.embed_scenes(scenes, pack, bank, corpus.samples, f"{what} {name}"))
+        return found
+
+    fixed = embedded("fixed RIR", grid.fixed_rir())
+    galleries = {"fixed": fixed, **{f"{n}src": embedded(f"{n}src", grid.every_direction(n)) for n in (1, 2)}}
+    for name, scenes in galleries.items():
+        values[f"r1_a2t_{name}"], values[f"r1_t2a_{name}"] = (100.0 * (ranks == 0) for ranks in retrieval(scenes)[:2])
+    captions = {clip.id: clip.captions for clip in grid.clips}
+    for way, ranks in zip(("a2t", "t2a"), captions_of_clips(fixed, captions), strict=True):
+        for k in (1, 5, 10):
+            values[f"r{k}_{way}_captions"] = 100.0 * (ranks < k)
+    for size in (1, 2, 3):
+        scenes = embedded(f"{size}src once", grid.one_direction(size))
+        if size < 3:
+            values[f"direction_{size}src"] = 100.0 * direction(scenes)[0]
+        if size > 1:
+            values[f"assignment_{size}src"] = 100.0 * assignment(scenes)
+    return values
+
+
+def pooled(seeds: list[Values]) -> Values:
+    """Mean over seeds of each query."""
+    return {metric: np.mean([values[metric] for values in seeds], axis=0) for metric in seeds[0]}
+
+
+def figure(values: np.ndarray) -> str:
+    value, low, high = bootstrap(values)
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def table(rows: list[dict], models: dict[str, Values], seeds: dict[str, str], columns: list[str]) -> str:
+    """Markdown: for each row of the paper's table, its figures and under them those of the model that is that row."""
+    lines = ["| row | of | seeds | " + " | ".join(columns) + " |", "|---|---|---|" + "---|" * len(columns)]
+    for row in rows:
+        cells = [str(row["paper"].get(column, "-")) for column in columns]
+        lines.append(f"| {row['name']} | paper | 1 | " + " | ".join(cells) + " |")
+        for tag in (tag for tag in row["tags"] if tag in models):
+            cells = [figure(models[tag][column]) for column in columns]
+            lines.append(f"| {row['name']} | {tag} | {seeds[tag]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: dict, grid: Grid) -> str:
+    """Both tables, with the size of every gallery."""
+    columns = list(paper["columns"])
+    seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
+    first = next(iter(models.values()))
+    text = table(paper["rows"], models, seeds, columns)
+    text += "\n\nn (queries): " + ", ".join(f"{c} {len(first[c])}" for c in columns) + ". Galleries are as large; "
+    text += paper["protocol"].strip() + "\n\n"
+    several = [name for name in first if name.endswith("_captions")]
+    text += "All captions of a clip (LAION's protocol for Clotho): " + paper["captions"].strip()
+    counts = sorted({len(clip.captions) for clip in grid.clips})
+    text += f" Captions per clip: {'-'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}; "
+    text += f"{len(first['r1_a2t_captions'])} clips, {len(first['r1_t2a_captions'])} captions.\n\n"
+    text += "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several) + "\n"
+    for tag, values in models.items():
+        text += f"| {tag} | " + " | ".join(figure(values[name]) for name in several) + " |\n"
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
+    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders; those of one name are seeds")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown, written; outcomes beside it as JSON")
+    parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/table1.yaml")])
+    args = parser.parse_args()
+    from spclap.engine.trained import load_training, task_of
+
+    paper, corpus = load_yaml(*args.conf), Corpus(args.data, args.dump)
+    require_dump(args.data, args.dump)
+    folders: dict[str, list[Path]] = defaultdict(list)
+    for folder in args.models:
+        require_complete(folder, "stages 3 and 4 (train)")
+        if task_of(folder) != "clap":
+            raise DataError(f"{folder}: a pre-training, which hears no words; give models such as scl")
+        folders[folder.name].append(folder)
+    grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper["seed"])
+    models = {
+        tag: pooled([score(load_training(folder, corpus)[0], corpus, grid, str(folder)) for folder in found])
+        for tag, found in folders.items()
+    }
+    text = report(folders, models, paper, grid)
+    plain = {tag: {metric: values.tolist() for metric, values in found.items()} for tag, found in models.items()}
+    atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
+    atomic_write_text(args.out, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,59 @@
+"""Test scenes of the paper's protocols (PAPER, Table 1): every clip at every direction, every pair at every ordered
+pair of directions. They depend on clips, rooms and seed alone."""
+
+from collections.abc import Sequence
+from itertools import permutations
+
+import numpy as np
+
+from spclap.data.datadir import Clip
+from spclap.scene.directions import DIRECTIONS
+from spclap.scene.rooms import RirBank
+from spclap.scene.scene import Scene, Source
+
+
+class Grid:
+    """Scenes of the clips of a split, each clip with its first caption and at one level."""
+
+    def __init__(self, clips: list[Clip], bank: RirBank, seed: int):
+        self.clips, self.bank, self.seed = clips, bank, seed
+
+    def groups(self, size: int) -> list[tuple[Clip, ...]]:
+        """Each clip in one group of `size`, drawn; what is left over is left out."""
+        order = np.random.default_rng([self.seed, size]).permutation(len(self.clips))
+        rows = order[: len(order) // size * size].reshape(-1, size)
+        return [tuple(self.clips[index] for index in row) for row in rows]
+
+    def scene(self, clips: Sequence[Clip], directions: Sequence[str], key: Sequence[int]) -> Scene:
+        """Clips at directions in a room that `key` draws."""
+        rng = np.random.default_rng([self.seed, 5, *key])
+        room = self.bank.rooms[rng.integers(len(self.bank.rooms))]
+        rows = [int(rng.choice(self.bank.rows(room, direction))) for direction in directions]
+        sources = [
+            Source(
+                clip=clip.id, caption=clip.captions[0], labels=clip.labels, rir=row, direction=direction,
+                azimuth=float(self.bank.table.azimuth[row]), start=0.0, gain_db=0.0,
+            )
+            for clip, direction, row in zip(clips, directions, rows, strict=True)
+        ]  # fmt: skip
+        return Scene("-".join(map(str, key)), room, tuple(sources))
+
+    def fixed_rir(self) -> list[Scene]:
+        """Every clip at one place: the first in front in the first room."""
+        return [self.scene([clip], ["front"], [0]) for clip in self.clips]
+
+    def every_direction(self, size: int) -> list[Scene]:
+        """Every group of `size` clips at every ordered choice of different directions."""
+        return [
+            self.scene(group, directions, [size, number, *map(DIRECTIONS.index, directions)])
+            for number, group in enumerate(self.groups(size))
+            for directions in permutations(DIRECTIONS, size)
+        ]
+
+    def one_direction(self, size: int) -> list[Scene]:
+        """Every group of `size` clips once, at drawn different directions."""
+        scenes = []
+        for number, group in enumerate(self.groups(size)):
+            drawn = np.random.default_rng([self.seed, 6, size, number]).permutation(len(DIRECTIONS))[:size]
+            scenes.append(self.scene(group, [DIRECTIONS[index] for index in drawn], [size, number]))
+        return scenes

@@ -1,0 +1,102 @@
+"""The paper's protocols: their scenes, their ranks, and the program that fills its table."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from small_training import train
+
+from spclap.evaluate.protocols import Embeddings, captions_of_clips
+from spclap.scene.caption import caption_at
+from spclap.scene.directions import DIRECTIONS
+from spclap.scene.grid import Grid
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def grid(clips, bank) -> Grid:
+    return Grid(clips[:7], bank, seed=3)
+
+
+def test_galleries_are_those_of_the_paper(grid, bank):
+    fixed = grid.fixed_rir()
+    assert [scene.sources[0].clip for scene in fixed] == [clip.id for clip in grid.clips]
+    assert len({scene.sources[0].rir for scene in fixed}) == 1 and fixed[0].sources[0].direction == "front"
+    one = Counter((s.sources[0].clip, s.sources[0].direction) for s in grid.every_direction(1))
+    assert len(one) == 7 * 5 and set(one.values()) == {1}
+    two = grid.every_direction(2)
+    pairs = Counter(tuple(source.clip for source in scene.sources) for scene in two)
+    assert len(pairs) == 3 and set(pairs.values()) == {20}
+    assert len({clip for pair in pairs for clip in pair}) == 6  # no clip in two pairs
+    assert len({(s.sources[0].clip, s.sources[0].direction, s.sources[1].direction) for s in two}) == 60
+    three = grid.one_direction(3)
+    assert len(three) == 2 and all(len({s.direction for s in scene.sources}) == 3 for scene in three)
+    for scene in two + three:
+        for source in scene.sources:
+            assert bank.table.room[source.rir] == scene.room and bank.table.direction[source.rir] == source.direction
+
+
+def test_scenes_depend_on_the_seed_alone(grid, clips, bank):
+    assert Grid(clips[:7], bank, 3).one_direction(2) == grid.one_direction(2)
+    assert Grid(clips[:7], bank, 4).one_direction(2) != grid.one_direction(2)
+    assert len({scene.sources[0].direction for n in range(8) for scene in Grid(clips, bank, n).one_direction(1)}) == 5
+
+
+class FakeClap:
+    """Vectors of captions, drawn once."""
+
+    def __init__(self):
+        self.known = {}
+
+
+class Fake(Embeddings):
+    def text(self, captions, batch_size=256):
+        for caption in captions:
+            self.clap.known.setdefault(caption, np.random.default_rng(len(self.clap.known)).standard_normal(4))
+        return np.stack([self.clap.known[caption] for caption in captions])
+
+
+def test_several_captions_of_a_clip_against_brute_force(grid):
+    embeddings = Fake(FakeClap())
+    scenes = grid.fixed_rir()
+    embeddings.add(scenes, np.random.default_rng(9).standard_normal((7, 4)))
+    captions = {clip.id: tuple(f"{clip.id} caption {i}" for i in range(1 + n % 3)) for n, clip in enumerate(grid.clips)}
+    a2t, t2a = captions_of_clips(embeddings, captions)
+    rows, ranks_of_captions = [], []
+    for index, scene in enumerate(scenes):
+        scored = [
+            (float(embeddings.audio[index] @ embeddings.text([caption_at([text], ["front"])])[0]), clip)
+            for clip, texts in captions.items() for text in texts
+        ]  # fmt: skip
+        order = [clip for _, clip in sorted(scored, reverse=True)]
+        rows.append(order.index(scene.sources[0].clip))
+        for text in captions[scene.sources[0].clip]:
+            similarity = embeddings.audio @ embeddings.text([caption_at([text], ["front"])])[0]
+            ranks_of_captions.append(int((similarity > similarity[index]).sum()))
+    assert a2t.tolist() == rows and t2a.tolist() == ranks_of_captions and len(set(rows)) > 2
+
+
+def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
+    for seed in (0, 1):
+        folder = tmp_path / f"seed{seed}"
+        folder.mkdir()
+        assert train(corpus, folder / "concat_scl", "--max_epoch", "1").returncode == 0
+    command = [sys.executable, "-m", "spclap.bin.table1", "--data", corpus.data, "--dump", corpus.dump]
+    command += ["--models", *sorted(tmp_path.glob("seed*/concat_scl")), "--out", tmp_path / "table1.md"]
+    result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    text = (tmp_path / "table1.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| Ours |")]
+    assert rows[0][1] == "paper" and "81.69" in rows[0] and rows[1][1:3] == ["concat_scl", "0+1"]
+    outcomes = json.loads((tmp_path / "table1.json").read_text())["concat_scl"]
+    columns = yaml.safe_load((ROOT / "conf" / "table1.yaml").read_text())["columns"]
+    assert rows[1][3 + columns.index("direction_1src")].startswith(f"{np.mean(outcomes['direction_1src']):.1f} [")
+    assert len(outcomes["r1_a2t_fixed"]) <= 4 and len(outcomes["direction_2src"]) == 2
+    assert "Captions per clip: 2; 4 clips, 8 captions" in text
+    assert len(DIRECTIONS) == 5
