@@ -26,9 +26,6 @@ def paper_model(folder: Path, captions: list[str], size: str = "base", checkpoin
     for part, name in (("content_encoder", "content"), ("text_encoder", "text")):
         options = {"name": str(folder / name), "pretrained": False, "checkpointing": checkpointing}
         config[f"{part}_conf"] = {**config[f"{part}_conf"], **options}
-    keys = [
-        key
-        for part in ("content_encoder", "spatial_encoder", "fusion", "text_encoder")
-        for key in (part, f"{part}_conf")
-    ]
+    parts = ("content_encoder", "spatial_encoder", "fusion", "text_encoder")
+    keys = [key for part in parts for key in (part, f"{part}_conf")]
     return SpatialClap(**{key: config[key] for key in [*keys, "text_head", "dim", "equal_level"]})

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 from full_size import paper_model
-from torch.nn import functional as F
 
 from spclap.data.datadir import load_datadir
 from spclap.engine.iterators import FreshScenes
@@ -43,7 +42,7 @@ class Clock:
 
 def step(
     clap: SpatialClap, optimizer: torch.optim.Optimizer, scenes: FreshScenes, number: int, clock: Clock, half: bool
-):
+) -> tuple[float, int]:
     """One step, part by part; returns its loss and items."""
     device = clap.logit_scale.device
     with clock.part("reading"):
@@ -94,17 +93,12 @@ def main() -> None:
     medians = {name: statistics.median(values[1:]) for name, values in clock.parts.items()}
     total = sum(medians.values()) - medians["front end"]
     clips = sum(sources * count for sources, count in batch.items())
-    print(
-        f"{items} items of {args.seconds:g} s, {clips} clips, {args.device}, {torch.get_num_threads()} threads, ",
-        end="",
-    )
-    print(
-        f"{'float32' if args.float32 else 'bfloat16'}, median of {args.steps} steps\n\n| part | s | share |\n|---|---|---|"
-    )
+    kind = "float32" if args.float32 else "bfloat16"
+    print(f"{items} items of {args.seconds:g} s, {clips} clips, {args.device}, {torch.get_num_threads()} threads, {kind},")
+    print(f"median of {args.steps} steps\n\n| part | s | share |\n|---|---|---|")
     for name, seconds in medians.items():
-        print(
-            f"| {name}{' (part of encoders)' if name == 'front end' else ''} | {seconds:.3f} | {100 * seconds / total:.1f}% |"
-        )
+        note = ", in encoders too" if name == "front end" else ""
+        print(f"| {name}{note} | {seconds:.3f} | {100 * seconds / total:.1f}% |")
     print(f"| step | {total:.3f} | {clips / total:.1f} clips/s |")
     if args.device != "cpu":
         print(f"\npeak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
