@@ -94,8 +94,8 @@ def main() -> None:
     total = sum(medians.values()) - medians["front end"]
     clips = sum(sources * count for sources, count in batch.items())
     kind = "float32" if args.float32 else "bfloat16"
-    print(f"{items} items of {args.seconds:g} s, {clips} clips, {args.device}, {torch.get_num_threads()} threads, {kind},")
-    print(f"median of {args.steps} steps\n\n| part | s | share |\n|---|---|---|")
+    where = f"{kind}, {args.device}, {torch.get_num_threads()} threads"
+    print(f"{items} items of {args.seconds:g} s, {clips} clips, {where}, median of {args.steps} steps\n\n| part | s | share |\n|---|---|---|")
     for name, seconds in medians.items():
         note = ", in encoders too" if name == "front end" else ""
         print(f"| {name}{note} | {seconds:.3f} | {100 * seconds / total:.1f}% |")

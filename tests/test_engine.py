@@ -262,6 +262,23 @@ def test_two_ranks_equal_one(corpus, tmp_path, task):
         torch.testing.assert_close(value, b[key], atol=2e-5, rtol=1e-4, msg=key)
 
 
+def test_torchrun_shares_a_training(corpus, tmp_path):
+    """The README's command for several GPUs, on the CPU; the stamp says complete once, and a rerun does nothing."""
+    config = {**SMALL, "optim": "sgd", "optim_conf": {"lr": 0.1}, "scheduler": None, "scheduler_conf": {},
+              "text_encoder": "hf", "text_encoder_conf": {"train_layers": 0}, "bfloat16": False}  # fmt: skip
+    conf = tmp_path / "conf.yaml"
+    conf.write_text(json.dumps({"task": "clap", **config}))
+    options = ["-m", "spclap.bin.train", "--config", conf, "--data", corpus.data, "--dump", corpus.dump]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    exp = tmp_path / "exp"
+    command = [*launch, *options, "--exp", exp, "--", "--max_epoch", "1", "--dist_backend", "gloo"]
+    for expected in ("1epoch", "up to date"):
+        result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0 and expected in result.stderr, result.stderr[-3000:]
+    assert json.loads((exp / "done.json").read_text())["complete"]
+    assert not list(tmp_path.glob("exp.old*")) and "valid.score.ave.pth" in {path.name for path in exp.iterdir()}
+
+
 def test_core_imports_without_espnet():
     program = "import sys; sys.modules['espnet2'] = None\n" + "".join(
         f"import spclap.{name}\n"

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -18,9 +19,14 @@ from spclap.errors import DataError
 LEARNED = ("ca_se", "masks")  # spatial encoders that have something to learn
 
 
-def training_command(args: argparse.Namespace, task: str, config: dict, folder: Path) -> list[str]:
-    """Arguments with which ESPnet2's task trains into `folder`, where the merged config is written."""
-    merged = folder / "train.yaml"
+def rank() -> int:
+    """Of this process among those that torchrun started; 0 without it."""
+    return int(os.environ.get("RANK", 0))
+
+
+def training_command(args: argparse.Namespace, task: str, config: dict, folder: Path, scratch: Path) -> list[str]:
+    """Arguments with which ESPnet2's task trains into `folder`; the merged config is written into `scratch`."""
+    merged = scratch / "train.yaml"
     atomic_write_text(merged, yaml.safe_dump(config, sort_keys=False))
     command = ["--config", str(merged), "--output_dir", str(folder), "--data", str(args.data)]
     command += ["--dump", str(args.dump), "--seed", str(args.seed), "--ngpu", str(args.ngpu), "--resume", "true"]
@@ -60,11 +66,12 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
     from spclap.engine.task import TASKS, check_options
 
     with tempfile.TemporaryDirectory() as scratch:
-        command = training_command(args, task, config, Path(scratch))
+        command = training_command(args, task, config, Path(scratch), Path(scratch))
         parser = TASKS[task].get_parser()
         parsed = parser.parse_args(command)
         check_options(parser, parsed, [*config, *(option.split("=")[0].lstrip("-") for option in args.options)])
         one_process = ["--dry_run", "true", "--ngpu", "0", "--multiprocessing_distributed", "false"]
+        one_process += ["--dist_world_size", "1"]
         logging.disable(logging.NOTSET if parsed.dry_run else logging.INFO)  # the training says it again
         try:
             TASKS[task].main(cmd=[*command, *one_process])
@@ -85,18 +92,25 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
 
 
 def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) -> None:
-    """Train, or build the model only with --dry_run. A config that does not work leaves `args.exp` as it was."""
+    """Train, or build the model only with --dry_run. A config that does not work leaves `args.exp` as it was.
+
+    Of several processes that torchrun started, the first one writes.
+    """
     from spclap.engine.task import TASKS  # seconds of imports that a complete stage need not wait for
 
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
     if check_training(args, task, config):
         return
-    stamp.begin(keep_old=True)
-    try:
-        TASKS[task].main(cmd=training_command(args, task, config, args.exp))
-    except OSError as error:
-        raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
-    stamp.write()
+    if rank() == 0:
+        stamp.begin(keep_old=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        place = args.exp if rank() == 0 else Path(scratch)
+        try:
+            TASKS[task].main(cmd=training_command(args, task, config, args.exp, place))
+        except OSError as error:
+            raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
+    if rank() == 0:
+        stamp.write()
 
 
 def main() -> None:
