@@ -95,7 +95,8 @@ def main() -> None:
     clips = sum(sources * count for sources, count in batch.items())
     kind = "float32" if args.float32 else "bfloat16"
     where = f"{kind}, {args.device}, {torch.get_num_threads()} threads"
-    print(f"{items} items of {args.seconds:g} s, {clips} clips, {where}, median of {args.steps} steps\n\n| part | s | share |\n|---|---|---|")
+    print(f"{items} items of {args.seconds:g} s, {clips} clips, {where}, median of {args.steps} steps\n")
+    print("| part | s | share |\n|---|---|---|")
     for name, seconds in medians.items():
         note = ", in encoders too" if name == "front end" else ""
         print(f"| {name}{note} | {seconds:.3f} | {100 * seconds / total:.1f}% |")
