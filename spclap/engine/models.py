@@ -15,6 +15,7 @@ from spclap.engine.iterators import Batch, as_they_are, collate
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.blocks import ClauseTargets, distance
+from spclap.model.captioner import Captioner
 from spclap.model.direction_masks import LearnedMasks, mask_loss
 from spclap.model.features import level_factor
 from spclap.model.loss import gather, symmetric_info_nce
@@ -55,6 +56,16 @@ class SceneModel(AbsESPnetModel):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Figures over all batches together."""
         raise NotImplementedError
+
+
+def mean_loss(model: SceneModel, batches: Iterable[Batch]) -> dict[str, float]:
+    """Validation figures of a model with a `loss`: its mean over scenes, and minus that as `score`."""
+    device, total, count = next(model.parameters()).device, 0.0, 0
+    for _, batch in batches:
+        batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+        total += float(model.loss(batch)) * len(batch["scenes"])
+        count += len(batch["scenes"])
+    return {"loss": total / count, "score": -total / count}
 
 
 class ClapTraining(SceneModel):
@@ -145,6 +156,34 @@ class StructuredTraining(ClapTraining):
         return sum(losses)
 
 
+class CaptionTraining(SceneModel):
+    """Training of a caption decoder on the audio vectors of a frozen model."""
+
+    def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool):
+        super().__init__(bfloat16)
+        self.clap, self.captioner = clap.requires_grad_(False), captioner
+
+    def train(self, mode: bool = True) -> "CaptionTraining":
+        super().train(mode)
+        self.clap.eval()
+        return self
+
+    def loss(self, batch: dict) -> torch.Tensor:
+        """Mean cross-entropy per token."""
+        with torch.no_grad(), self.autocast(batch):
+            vectors = self.clap.embed_audio(self.stereo(batch), batch.get("content"))
+        with self.autocast(batch):
+            return self.captioner(vectors.float(), batch["captions"])
+
+    def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
+        loss = self.loss(batch)
+        return force_gatherable((loss, {"loss": loss.detach()}, len(batch["captions"])), loss.device)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Mean loss over scenes; `score` is minus that."""
+        return mean_loss(self, batches)
+
+
 class MaskTraining(SceneModel):
     """Pre-training of the masks of directions on ideal ratio masks."""
 
@@ -173,12 +212,7 @@ class MaskTraining(SceneModel):
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Mean loss over scenes; `score` is minus that."""
-        device, total, count = next(self.parameters()).device, 0.0, 0
-        for _, batch in batches:
-            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
-            total += float(self.loss(batch)) * len(batch["scenes"])
-            count += len(batch["scenes"])
-        return {"loss": total / count, "score": -total / count}
+        return mean_loss(self, batches)
 
 
 class SeldTraining(SceneModel):

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from spclap.data.config import parse
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
 from spclap.engine.models import (
+    CaptionTraining,
     ClapTraining,
     MaskTraining,
     SeldTraining,
@@ -22,6 +23,7 @@ from spclap.engine.models import (
 )
 from spclap.engine.trainer import SceneTrainer
 from spclap.errors import DataError
+from spclap.model.captioner import DECODERS, Captioner
 from spclap.model.features import StereoMaps
 from spclap.model.fusion import POOLED
 from spclap.model.seld import Seld
@@ -269,4 +271,26 @@ def check_kind(args: argparse.Namespace, kind: str) -> None:
 
 
 MAX_CLASSES = 1000  # AudioSet has 527
-TASKS = {"seld": SeldTask, "masks": MaskTask, "clap": ClapTask}
+
+
+class CaptionTask(ClapTask):
+    """Spatial captioning: a decoder on the vectors of a trained model, whose arguments it shares."""
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        super().add_task_arguments(parser)
+        group = parser.add_argument_group(description="Captioner")
+        group.add_argument("--decoder", type=str, default="small")
+        group.add_argument("--decoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--prefix", type=int, default=4, help="embeddings that an audio vector becomes")
+
+    @classmethod
+    def build_model(cls, args) -> CaptionTraining:
+        clap = super().build_model(args).clap
+        small = {"tokenizer": str(Path(args.dump) / "tokenizer.model")} if args.decoder == "small" else {}
+        decoder = part(DECODERS, args.decoder, {**small, **args.decoder_conf})
+        captioner = build("prefix", Captioner, {"prefix": args.prefix}, decoder, clap.dim)
+        return CaptionTraining(clap, captioner, use_bfloat16(args))
+
+
+TASKS = {"seld": SeldTask, "masks": MaskTask, "clap": ClapTask, "caption": CaptionTask}

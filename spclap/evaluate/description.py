@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from spclap.scene.directions import DIRECTIONS
 
 DEFINITIONS = {
-    "spatial_accuracy": "as many sounds as the scene has, matched to its sources by the similarity of what they are, and "
-    "every one put where its source is",
+    "spatial_accuracy": "as many sounds as the scene has, matched to its sources by the similarity of what they are, "
+    "and every one put where its source is",
     "dw_sbert": "mean over the directions that reference or caption names of the SBERT cosine between what each puts "
     "there; 0 where only one of them puts something",
 }

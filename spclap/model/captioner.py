@@ -1,0 +1,106 @@
+"""Spatial captioning (PAPER, Table 2): the audio vector becomes a prefix that a causal language model continues."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from spclap.errors import DataError
+
+IGNORED = -100  # label that transformers' loss leaves out
+
+
+class SmallDecoder(nn.Module):
+    """A small GPT-2 trained from scratch on the recipe's sentencepiece tokens."""
+
+    def __init__(self, tokenizer: str, dim: int = 192, layers: int = 3, heads: int = 4, max_tokens: int = 128):
+        super().__init__()
+        import sentencepiece
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        if not Path(tokenizer).is_file():
+            raise DataError(f"{tokenizer}: tokenizer missing; run stage 2 (extract) first")
+        self.pieces = sentencepiece.SentencePieceProcessor(model_file=tokenizer)
+        self.end = self.pieces.vocab_size()  # one token more than there are pieces, for padding too
+        self.model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=self.end + 1, n_positions=max_tokens, n_embd=dim, n_layer=layers, n_head=heads,
+                bos_token_id=self.end, eos_token_id=self.end, pad_token_id=self.end,
+            )
+        )  # fmt: skip
+
+    def encode(self, captions: list[str]) -> list[list[int]]:
+        return [[*self.pieces.encode(caption), self.end] for caption in captions]
+
+    def decode(self, ids: list[int]) -> str:
+        return self.pieces.decode([i for i in ids if i != self.end])
+
+
+class HFDecoder(nn.Module):
+    """A causal language model of transformers, such as gpt2 (the paper's).
+
+    Args: name, hub id or folder. DataError for a model that cannot be loaded.
+    """
+
+    def __init__(self, name: str = "gpt2"):
+        super().__init__()
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(name)
+            self.model = AutoModelForCausalLM.from_pretrained(name)
+        except OSError as error:
+            raise DataError(
+                f"decoder {name}: {error}; give a folder with config.json, weights and tokenizer of a causal language "
+                f"model, or unset HF_HUB_OFFLINE to fetch it"
+            ) from error
+        self.end = self.tokenizer.eos_token_id
+
+    def encode(self, captions: list[str]) -> list[list[int]]:
+        return [[*self.tokenizer(caption)["input_ids"], self.end] for caption in captions]
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode([i for i in ids if i != self.end], skip_special_tokens=True).strip()
+
+
+DECODERS = {"small": SmallDecoder, "hf": HFDecoder}
+
+
+class Captioner(nn.Module):
+    """Audio vectors -> captions.
+
+    Args: decoder, one of DECODERS; dim of the vectors; prefix, number of embeddings that a vector becomes.
+    """
+
+    def __init__(self, decoder: nn.Module, dim: int, prefix: int = 4):
+        super().__init__()
+        if not isinstance(prefix, int) or prefix < 1:
+            raise ValueError(f"prefix is {prefix}; it must be a whole number of 1 or more")
+        self.decoder, self.prefix_length = decoder, prefix
+        width = decoder.model.get_input_embeddings().embedding_dim
+        self.prefix = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, prefix * width), nn.Tanh())
+
+    def embeddings(self, vectors: torch.Tensor) -> torch.Tensor:
+        """(N, dim) -> (N, prefix, width)."""
+        return self.prefix(vectors).unflatten(1, (self.prefix_length, -1))
+
+    def forward(self, vectors: torch.Tensor, captions: list[str]) -> torch.Tensor:
+        """Mean cross-entropy per token of N captions given vectors (N, dim)."""
+        rows = [torch.tensor(ids, device=vectors.device) for ids in self.decoder.encode(captions)]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.decoder.end)
+        labels = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
+        prefix = self.embeddings(vectors)
+        inputs = torch.cat([prefix, self.decoder.model.get_input_embeddings()(ids).to(prefix.dtype)], dim=1)
+        labels = torch.cat([labels.new_full(prefix.shape[:2], IGNORED), labels], dim=1)
+        return self.decoder.model(inputs_embeds=inputs, labels=labels).loss
+
+    @torch.no_grad()
+    def generate(self, vectors: torch.Tensor, beams: int = 1, max_tokens: int = 64) -> list[str]:
+        """Captions of vectors (N, dim): greedy with one beam, else beam search."""
+        prefix = self.embeddings(vectors)
+        found = self.decoder.model.generate(
+            inputs_embeds=prefix, attention_mask=torch.ones(prefix.shape[:2], device=prefix.device),
+            num_beams=beams, do_sample=False, max_new_tokens=max_tokens,
+            eos_token_id=self.decoder.end, pad_token_id=self.decoder.end,
+        )  # fmt: skip
+        return [self.decoder.decode(row.tolist()) for row in found]

@@ -1,0 +1,176 @@
+"""Captioners: training, decoding and scores."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_training import ROOT, parameters, train
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from spclap.errors import DataError
+from spclap.evaluate import captioning
+from spclap.evaluate.captioning import TextSimilarity, caption_scores
+from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
+
+CAPTIONS = ["sound 1 on the left side", "sound 2 in front", "kind1 in the front-left, and kind2 in front"]
+CAPTION = {"task": "caption", "batch": {1: 2, 2: 2}, "decoder_conf": {"dim": 16, "layers": 1, "heads": 2}, "prefix": 2}
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory) -> str:
+    """A tiny GPT-2 with a tokenizer of words, as transformers saves them."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder = tmp_path_factory.mktemp("gpt2")
+    words = {
+        word: i
+        for i, word in enumerate(["<end>", *sorted({w for c in CAPTIONS for w in c.replace(",", " ,").split()})])
+    }
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<end>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
+    config = GPT2Config(vocab_size=len(words), n_embd=16, n_layer=1, n_head=2, n_positions=64)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", ["small", "hf"])
+def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
+    torch.manual_seed(0)
+    decoder = (
+        SmallDecoder(str(corpus.dump / "tokenizer.model"), dim=32, layers=1) if kind == "small" else HFDecoder(gpt2)
+    )
+    captioner = Captioner(decoder, dim=8, prefix=2)
+    vectors, captions = torch.randn(2, 8), CAPTIONS[:2]
+    optimizer = torch.optim.Adam(captioner.parameters(), 1e-2)
+    for _ in range(80):
+        optimizer.zero_grad()
+        captioner(vectors, captions).backward()
+        optimizer.step()
+    captioner.eval()
+    assert captioner.generate(vectors) == captioner.generate(vectors, beams=3) == captions
+    assert captioner.generate(vectors.flip(0)) == captions[::-1]
+    assert len(captioner.generate(vectors, max_tokens=2)[0].split()) <= 2
+
+
+def test_loss_counts_the_tokens_of_captions_alone(corpus):
+    """Padding and prefix have no part in it: the loss of a batch is the mean over its tokens one by one."""
+    torch.manual_seed(0)
+    captioner = Captioner(SmallDecoder(str(corpus.dump / "tokenizer.model"), dim=16, layers=1), 8, 3).eval()
+    vectors = torch.randn(3, 8)
+    with torch.no_grad():
+        single = [float(captioner(vectors[i : i + 1], [caption])) for i, caption in enumerate(CAPTIONS)]
+        lengths = [len(ids) for ids in captioner.decoder.encode(CAPTIONS)]
+        together = float(captioner(vectors, CAPTIONS))
+    assert len(set(lengths)) > 1 and together == pytest.approx(np.average(single, weights=lengths), rel=1e-4)
+
+
+def test_missing_decoders_say_what_to_place_where(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match="give a folder with config.json, weights and tokenizer"):
+        HFDecoder("gpt2")
+    with pytest.raises(DataError, match="run stage 2"):
+        SmallDecoder("/nowhere/tokenizer.model")
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory) -> Path:
+    """Two models and the captioner of each."""
+    folder = tmp_path_factory.mktemp("captioners")
+    for tag in ("single", "scl"):
+        assert train(corpus, folder / tag, "--max_epoch", "1").returncode == 0
+        conf = folder / f"{tag}.caption.yaml"
+        general = {"optim": "adam", "optim_conf": {"lr": 1.0e-3}, "num_iters_per_epoch": 3, "use_matplotlib": False}
+        conf.write_text(json.dumps({**general, **CAPTION}))
+        command = [
+            sys.executable,
+            "-m",
+            "spclap.bin.train",
+            "--config",
+            conf,
+            "--data",
+            corpus.data,
+            "--dump",
+            corpus.dump,
+        ]
+        command += ["--exp", folder / f"{tag}_captions", "--init", folder / tag, "--", "--max_epoch", "1"]
+        result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr[-2000:]
+    return folder
+
+
+def test_the_model_listened_to_stays_as_it_was(trained):
+    before, after = (parameters(trained / name, "valid.score.ave.pth") for name in ("scl", "scl_captions"))
+    heard = {name: value for name, value in after.items() if name.startswith("clap.")}
+    assert heard.keys() == {name for name in before if name.startswith("clap.")}
+    assert all(torch.equal(before[name], value) for name, value in heard.items())
+    assert any(name.startswith("captioner.") for name in after)
+
+
+def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "spclap.bin.caption",
+        "--data",
+        corpus.data,
+        "--dump",
+        corpus.dump,
+        "--exp",
+        trained,
+    ]
+    command += ["--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
+    (tmp_path / "over.yaml").write_text("{bootstrap: 50, max_tokens: 8, examples: 4}")
+    result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    text = (trained / "captions.md").read_text()
+    for start in ("| single | 1 |", "| scl | 3 |", "| scl, vectors shuffled | 2 |", "| scl-single | 2 |"):
+        assert start in text
+    assert "References per scene: 2-2" in text and "- spatial_accuracy: " in text
+    records = [json.loads(line) for line in (trained / "scl_captions" / "captions.jsonl").read_text().splitlines()]
+    assert len(records) == 3 * 16 and records[0]["references"][0].startswith("sound ")
+    assert text.count(records[-1]["references"][0]) == 0  # examples have two sources
+
+
+def test_a_captioner_needs_a_trained_model(trained, corpus, tmp_path):
+    conf = tmp_path / "caption.yaml"
+    conf.write_text(json.dumps(CAPTION))
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", conf, "--data", corpus.data, "--dump", corpus.dump]
+    result = subprocess.run(
+        [str(part) for part in [*command, "--exp", tmp_path / "x"]], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 1 and "needs --init with the folder of a trained model" in result.stderr
+
+
+SOURCES = [[("a dog", "left")], [("rain", "front"), ("a bell", "right")]]
+TRUTH = [["a dog on the left side", "an animal on the left side"], ["rain in front, and a bell on the right side"]]
+
+
+def test_scores_of_right_and_wrong_captions():
+    right = caption_scores(SOURCES, TRUTH, [texts[0] for texts in TRUTH], TextSimilarity())
+    for name in ("sbert", "dw_sbert", "spatial_accuracy"):
+        np.testing.assert_allclose(right[name], 1, atol=1e-5)
+    wrong = caption_scores(
+        SOURCES, TRUTH, ["a dog in front", "rain on the right side, and a bell in front"], TextSimilarity()
+    )
+    assert wrong["spatial_accuracy"].tolist() == [0, 0] and wrong["dw_sbert"][0] == 0 and wrong["sbert"].min() > 0.7
+    second = caption_scores(SOURCES[:1], TRUTH[:1], ["an animal on the left side"], TextSimilarity())
+    assert second["sbert"][0] == pytest.approx(1, abs=1e-5)  # the best of the references counts
+
+
+@pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
+def test_scores_of_pycocoevalcap():
+    values = captioning.coco_scores(TRUTH, [TRUTH[0][1], "a car"])
+    assert values["rouge_l"][0] == pytest.approx(1) and values["rouge_l"][1] < 0.4
+    assert values["meteor"][0] > 0.9 > values["meteor"][1] and values["cider"][0] > values["cider"][1]
+    assert len(set(values["bleu4"])) == 1
+
+
+def test_missing_java_is_noted_and_the_other_scores_stay(monkeypatch, caplog):
+    monkeypatch.setenv("PATH", "/nowhere")
+    values = caption_scores(SOURCES, TRUTH, [texts[0] for texts in TRUTH], TextSimilarity())
+    assert "Java" in caplog.text and set(values) == {"sbert", "dw_sbert", "spatial_accuracy"}
