@@ -52,12 +52,11 @@ def pretrained_part(init: Path) -> str:
 def listened_to(init: Path | None) -> dict:
     """Arguments of the trained model that a captioner listens to; DataError unless there is one."""
     from spclap.engine.task import clap_conf
-    from spclap.engine.trained import task_of
+    from spclap.engine.trained import arguments, task_of
 
     if init is None or task_of(init) != "clap":
         raise DataError(f"task caption needs --init with the folder of a trained model such as scl, got {init}")
-    stored = argparse.Namespace(**load_yaml(init / "config.yaml"))
-    return {**clap_conf(stored), "frozen": []}
+    return {**clap_conf(arguments(init)), "frozen": []}
 
 
 def check_init(wanted: argparse.Namespace, init: Path) -> None:

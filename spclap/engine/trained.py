@@ -28,14 +28,18 @@ def task_of(folder: Path) -> str:
     return json.loads((Path(folder) / "done.json").read_text())["task"]
 
 
+def arguments(folder: Path, **changed) -> argparse.Namespace:
+    """Arguments of a training, with defaults for options that did not exist yet."""
+    defaults = vars(TASKS[task_of(folder)].get_parser().parse_args([]))
+    stored = yaml.safe_load((Path(folder) / "config.yaml").read_text(encoding="utf-8"))
+    return argparse.Namespace(**{**defaults, **stored, **changed})
+
+
 def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Namespace]:
     """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`."""
     folder = Path(folder)
-    task = TASKS[task_of(folder)]
-    defaults = vars(task.get_parser().parse_args([]))  # for options that did not exist yet
-    stored = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    args = argparse.Namespace(**{**defaults, **stored, "data": str(corpus.data), "dump": str(corpus.dump)})
-    model = task.build_model(args)
+    args = arguments(folder, data=str(corpus.data), dump=str(corpus.dump))
+    model = TASKS[task_of(folder)].build_model(args)
     model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
     return model.eval(), args
 
@@ -55,6 +59,6 @@ def export(folder: Path, out: Path) -> None:
     require_complete(folder, "stage 3 or 4 (train)")
     if task_of(folder) != "clap":
         raise DataError(f"{folder}: its task is {task_of(folder)}; only models of task clap hear and read")
-    stored = yaml.safe_load((Path(folder) / "config.yaml").read_text(encoding="utf-8"))
-    training, args = load_training(folder, Corpus(stored["data"], stored["dump"]))
+    args = arguments(folder)
+    training, _ = load_training(folder, Corpus(args.data, args.dump))
     save_model(training.clap, clap_conf(args), out, training=str(folder), seed=args.seed)
