@@ -37,6 +37,21 @@ def print_similarity(vectors: dict[str, np.ndarray]) -> None:
         print(f"| {file} | " + " | ".join(f"{cosine:.3f}" for cosine in row) + " |")
 
 
+def caption(args: argparse.Namespace) -> None:
+    from spclap.data.audio import read_stereo
+    from spclap.inference import SpatialCLAP
+
+    model = SpatialCLAP.from_pretrained(args.model, args.device)
+    rate, window = model.sample_rate, round(args.window * model.sample_rate)
+    for file in args.files:
+        stereo = read_stereo(file, rate)
+        starts = range(0, max(stereo.shape[1] - window, 0) + 1, window)
+        for start in starts:
+            (text,) = model.caption([stereo[:, start : start + window]], rate, args.beams)
+            when = f" {start / rate:.1f}-{(start + window) / rate:.1f} s" if len(starts) > 1 else ""
+            print(f"{file}{when}: {text}")
+
+
 def export(args: argparse.Namespace) -> None:
     from spclap.engine.trained import export
 
@@ -66,6 +81,14 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("--out", type=Path, help=".npz file: files, audio (n, dim), captions, text (m, dim)")
     add.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     add.set_defaults(run=embed)
+
+    add = commands.add_parser("caption", help="say what sounds where in stereo files, long ones window by window")
+    add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="stereo recording, channel 0 left")
+    add.add_argument("--model", type=Path, required=True, help="model directory of a captioner")
+    add.add_argument("--window", type=float, default=2.0, help="s; as long as the scenes of the training is best")
+    add.add_argument("--beams", type=int, default=1, help="1: greedy")
+    add.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    add.set_defaults(run=caption)
 
     add = commands.add_parser("export", help="a finished training as a model directory")
     add.add_argument("training", type=Path, help="such as exp/mini/seed0/scl")

@@ -7,6 +7,7 @@ similarity = audio @ text.T
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 
 from spclap.data.audio import check_stereo, read_stereo
 from spclap.errors import DataError
-from spclap.model.checkpoints import load_model
+from spclap.model.captioner import Captioner
+from spclap.model.checkpoints import load_captioner, load_model
 from spclap.model.features import SAMPLE_RATE
 from spclap.model.spatial_clap import SpatialClap
 
@@ -26,13 +28,13 @@ class SpatialCLAP:
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self, clap: SpatialClap):
-        self.clap = clap.eval()
+    def __init__(self, clap: SpatialClap, folder: Path | None = None):
+        self.clap, self.folder = clap.eval(), folder
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str | torch.device = "cpu") -> "SpatialCLAP":
         """Load a model directory; DataError when it is none."""
-        return cls(load_model(Path(folder), device))
+        return cls(load_model(Path(folder), device), Path(folder))
 
     @property
     def device(self) -> torch.device:
@@ -55,6 +57,17 @@ class SpatialCLAP:
         else:
             stereo = check_stereo(np.asarray(recording), sample_rate, self.sample_rate, f"recording {index}")
         return self.clap.embed_audio(torch.from_numpy(stereo)[None].to(self.device))[0].float().cpu().numpy()
+
+    @cached_property
+    def captioner(self) -> Captioner:
+        """DataError for a model directory without one."""
+        return load_captioner(self.folder, self.clap.dim, self.device)
+
+    @torch.inference_mode()
+    def caption(self, recordings: Sequence[Recording], sample_rate: int | None = None, beams: int = 1) -> list[str]:
+        """What stereo recordings, given as in `embed_audio`, are about, and where; greedy or with `beams`."""
+        vectors = torch.from_numpy(self.embed_audio(recordings, sample_rate)).to(self.device)
+        return self.captioner.generate(vectors, beams)
 
     @torch.inference_mode()
     def embed_text(self, captions: Sequence[str], batch_size: int = 256) -> np.ndarray:

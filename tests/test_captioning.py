@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from small_training import ROOT, parameters, train
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from spclap.engine.trained import load_training
 from spclap.errors import DataError
 from spclap.evaluate import captioning
 from spclap.evaluate.captioning import TextSimilarity, caption_scores
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
+from spclap.scene.spatialize import render
 
 CAPTIONS = ["sound 1 on the left side", "sound 2 in front", "kind1 in the front-left, and kind2 in front"]
 CAPTION = {"task": "caption", "batch": {1: 2, 2: 2}, "decoder_conf": {"dim": 16, "layers": 1, "heads": 2}, "prefix": 2}
@@ -42,8 +45,7 @@ def gpt2(tmp_path_factory) -> str:
 def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
     torch.manual_seed(0)
     small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 32, "layers": 1}
-    decoder = SmallDecoder(**small) if kind == "small" else HFDecoder(gpt2)
-    captioner = Captioner(decoder, dim=8, prefix=2)
+    captioner = Captioner(8, kind, small if kind == "small" else {"name": gpt2}, prefix=2)
     vectors, captions = torch.randn(2, 8), CAPTIONS[:2]
     optimizer = torch.optim.Adam(captioner.parameters(), 1e-2)
     for _ in range(80):
@@ -59,7 +61,8 @@ def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
 def test_loss_counts_the_tokens_of_captions_alone(corpus):
     """Padding and prefix have no part in it: the loss of a batch is the mean over its tokens one by one."""
     torch.manual_seed(0)
-    captioner = Captioner(SmallDecoder(str(corpus.dump / "tokenizer.model"), dim=16, layers=1), 8, 3).eval()
+    small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 16, "layers": 1}
+    captioner = Captioner(8, "small", small, prefix=3).eval()
     vectors = torch.randn(3, 8)
     with torch.no_grad():
         single = [float(captioner(vectors[i : i + 1], [caption])) for i, caption in enumerate(CAPTIONS)]
@@ -115,6 +118,28 @@ def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
     records = [json.loads(line) for line in (trained / "scl_captions" / "captions.jsonl").read_text().splitlines()]
     assert len(records) == 3 * 16 and records[0]["references"][0].startswith("sound ")
     assert text.count(records[-1]["references"][0]) == 0  # examples have two sources
+
+
+def test_an_exported_captioner_says_the_same_of_a_file(trained, corpus, tmp_path):
+    command = [sys.executable, "-m", "spclap.cli"]
+    run = dict(cwd=ROOT, capture_output=True, text=True)
+    exported = subprocess.run([*command, "export", trained / "scl_captions", tmp_path / "model"], **run)
+    assert exported.returncode == 0, exported.stderr
+    scene = corpus.fixed("test", 2)[0]
+    stereo = render(scene, corpus.pack("test"), corpus.bank("test"), corpus.samples).numpy()
+    soundfile.write(tmp_path / "scene.wav", stereo.T, 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "long.wav", np.tile(stereo, 3).T, 16000, subtype="FLOAT")
+    model, _ = load_training(trained / "scl_captions", corpus)
+    (expected,) = model.captioner.generate(model.clap.embed_audio(torch.from_numpy(stereo)[None]))
+    files = [tmp_path / "scene.wav", tmp_path / "long.wav"]
+    said = subprocess.run([*command, "caption", "--model", tmp_path / "model", "--window", "1", *files], **run)
+    assert said.returncode == 0, said.stderr
+    lines = said.stdout.splitlines()
+    assert lines[0] == f"{files[0]}: {expected}".rstrip() and lines[1] == f"{files[1]} 0.0-1.0 s: {expected}".rstrip()
+    assert len(lines) == 4
+    subprocess.run([*command, "export", trained / "scl", tmp_path / "deaf"], check=True, **run)
+    mute = subprocess.run([*command, "caption", "--model", tmp_path / "deaf", files[0]], **run)
+    assert mute.returncode == 1 and "the model has no captioner" in mute.stderr
 
 
 def test_a_captioner_needs_a_trained_model(trained, corpus, tmp_path):

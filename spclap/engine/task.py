@@ -23,7 +23,7 @@ from spclap.engine.models import (
 )
 from spclap.engine.trainer import SceneTrainer
 from spclap.errors import DataError
-from spclap.model.captioner import DECODERS, Captioner
+from spclap.model.captioner import Captioner
 from spclap.model.features import StereoMaps
 from spclap.model.fusion import POOLED
 from spclap.model.seld import Seld
@@ -287,10 +287,15 @@ class CaptionTask(ClapTask):
     @classmethod
     def build_model(cls, args) -> CaptionTraining:
         clap = super().build_model(args).clap
-        small = {"tokenizer": str(Path(args.dump) / "tokenizer.model")} if args.decoder == "small" else {}
-        decoder = part(DECODERS, args.decoder, {**small, **args.decoder_conf})
-        captioner = build("prefix", Captioner, {"prefix": args.prefix}, decoder, clap.dim)
-        return CaptionTraining(clap, captioner, use_bfloat16(args))
+        return CaptionTraining(clap, Captioner(clap.dim, **captioner_conf(args)), use_bfloat16(args))
+
+
+def captioner_conf(args: argparse.Namespace) -> dict:
+    """Arguments of `Captioner` among those of a training; the tokenizer's place is filled in."""
+    conf = {name: getattr(args, name) for name in ("decoder", "decoder_conf", "prefix")}
+    if args.decoder == "small":
+        conf["decoder_conf"] = {"tokenizer": str(Path(args.dump) / "tokenizer.model"), **args.decoder_conf}
+    return conf
 
 
 TASKS = {"seld": SeldTask, "masks": MaskTask, "clap": ClapTask, "caption": CaptionTask}

@@ -10,7 +10,7 @@ import yaml
 from spclap.data.stamp import require_complete
 from spclap.engine import MODEL
 from spclap.engine.models import SceneModel
-from spclap.engine.task import TASKS, clap_conf
+from spclap.engine.task import TASKS, captioner_conf, clap_conf
 from spclap.errors import DataError
 from spclap.model.checkpoints import read_checkpoint, save_model
 from spclap.scene.corpus import Corpus
@@ -55,10 +55,11 @@ def history(folder: Path) -> list[dict]:
 
 
 def export(folder: Path, out: Path) -> None:
-    """A finished training of Spatial-CLAP as a model directory; DataError for one that is something else."""
-    require_complete(folder, "stage 3 or 4 (train)")
-    if task_of(folder) != "clap":
-        raise DataError(f"{folder}: its task is {task_of(folder)}; only models of task clap hear and read")
+    """A finished training as a model directory, with its captioner if it is one; DataError for a pre-training."""
+    require_complete(folder, "stage 3, 4 or 6 (train)")
+    if (task := task_of(folder)) not in ("clap", "caption"):
+        raise DataError(f"{folder}: its task is {task}; models of task clap or caption can be exported, such as scl")
     args = arguments(folder)
     training, _ = load_training(folder, Corpus(args.data, args.dump))
-    save_model(training.clap, clap_conf(args), out, training=str(folder), seed=args.seed)
+    speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
+    save_model(training.clap, clap_conf(args), out, speaking, training=str(folder), seed=args.seed)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from spclap.errors import DataError
+from spclap.model.spatial_clap import part
 
 IGNORED = -100  # label that transformers' loss leaves out
 
@@ -35,20 +36,30 @@ class SmallDecoder(nn.Module):
     def decode(self, ids: list[int]) -> str:
         return self.pieces.decode([i for i in ids if i != self.end])
 
+    def save_configuration(self, folder: Path) -> dict:
+        """Write what building this decoder without weights needs; returns the options for that."""
+        folder.mkdir()
+        (folder / "tokenizer.model").write_bytes(self.pieces.serialized_model_proto())
+        return {"tokenizer": f"{folder.name}/tokenizer.model"}
+
 
 class HFDecoder(nn.Module):
     """A causal language model of transformers, such as gpt2 (the paper's).
 
-    Args: name, hub id or folder. DataError for a model that cannot be loaded.
+    Args: name, hub id or folder. pretrained: false builds the network of that configuration untrained. DataError for a
+    model that cannot be loaded.
     """
 
-    def __init__(self, name: str = "gpt2"):
+    def __init__(self, name: str = "gpt2", pretrained: bool = True):
         super().__init__()
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(name)
-            self.model = AutoModelForCausalLM.from_pretrained(name)
+            if pretrained:
+                self.model = AutoModelForCausalLM.from_pretrained(name)
+            else:
+                self.model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name))
         except OSError as error:
             raise DataError(
                 f"decoder {name}: {error}; give a folder with config.json, weights and tokenizer of a causal language "
@@ -62,6 +73,11 @@ class HFDecoder(nn.Module):
     def decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode([i for i in ids if i != self.end], skip_special_tokens=True).strip()
 
+    def save_configuration(self, folder: Path) -> dict:
+        self.tokenizer.save_pretrained(folder)
+        self.model.config.save_pretrained(folder)
+        return {"name": folder.name, "pretrained": False}
+
 
 DECODERS = {"small": SmallDecoder, "hf": HFDecoder}
 
@@ -69,15 +85,16 @@ DECODERS = {"small": SmallDecoder, "hf": HFDecoder}
 class Captioner(nn.Module):
     """Audio vectors -> captions.
 
-    Args: decoder, one of DECODERS; dim of the vectors; prefix, number of embeddings that a vector becomes.
+    Args: dim of the vectors; decoder, a key of DECODERS, with its options; prefix, number of embeddings that a vector
+    becomes. DataError for values that do not fit.
     """
 
-    def __init__(self, decoder: nn.Module, dim: int, prefix: int = 4):
+    def __init__(self, dim: int, decoder: str = "small", decoder_conf: dict | None = None, prefix: int = 4):
         super().__init__()
         if not isinstance(prefix, int) or prefix < 1:
-            raise ValueError(f"prefix is {prefix}; it must be a whole number of 1 or more")
-        self.decoder, self.prefix_length = decoder, prefix
-        width = decoder.model.get_input_embeddings().embedding_dim
+            raise DataError(f"prefix is {prefix}; it must be a whole number of 1 or more")
+        self.decoder, self.prefix_length = part(DECODERS, decoder, decoder_conf), prefix
+        width = self.decoder.model.get_input_embeddings().embedding_dim
         self.prefix = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, prefix * width), nn.Tanh())
 
     def embeddings(self, vectors: torch.Tensor) -> torch.Tensor:
