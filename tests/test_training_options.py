@@ -7,7 +7,8 @@ import pytest
 import torch
 from small_training import train
 
-from spclap.engine.task import ClapTask, scenes_of_batch
+from spclap.engine.scene_task import scenes_of_batch
+from spclap.engine.task import ClapTask
 from spclap.errors import DataError
 
 

@@ -69,7 +69,7 @@ class Scorer:
     def _vectors(self, size: int) -> tuple[np.ndarray, list]:
         """What the model makes of each scene: audio vectors, or azimuth vectors of SELD."""
         from spclap.engine.iterators import FixedScenes
-        from spclap.engine.task import frozen_content
+        from spclap.engine.scene_task import frozen_content
 
         fixed = FixedScenes(self.corpus, "test", [size], 32, frozen_content(self.args))
         rows, scenes = [], []

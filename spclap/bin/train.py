@@ -75,7 +75,8 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
 
     DataError or argparse's exit for a config that does not work, before the folder of an older model is touched.
     """
-    from spclap.engine.task import TASKS, check_options
+    from spclap.engine.scene_task import check_options
+    from spclap.engine.task import TASKS
 
     with tempfile.TemporaryDirectory() as scratch:
         command = training_command(args, task, config, Path(scratch), Path(scratch))

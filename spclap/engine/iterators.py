@@ -63,27 +63,28 @@ def as_they_are(scenes: Sequence[Scene]) -> list[Permuted]:
 class FreshScenes(Dataset):
     """Training batches of one epoch: item `step` is this rank's share of a batch that never was before.
 
-    Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree.
+    Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree. Unless
+    `fresh`, all epochs have the scenes of the first.
     """
 
     def __init__(
         self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
-        world: int = 1, augmentation: Augmentation | None = None,
+        world: int = 1, augmentation: Augmentation | None = None, fresh: bool = True,
     ):  # fmt: skip
         self.sampler, self.pack, self.bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
         self.sizes = [n_sources for n_sources, count in sorted(batch.items()) for _ in range(count)]
         self.samples, self.permutations, self.steps, self.seed = corpus.samples, permutations, steps, seed
-        self.rank, self.world, self.epoch = rank, world, 0
+        self.rank, self.world, self.epoch, self.fresh = rank, world, 0, fresh
         self.augmentation = augmentation or Augmentation()
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> Batch:
-        items = []
+        items, epoch = [], self.epoch if self.fresh else 0
         for index in range(self.rank, len(self.sizes), self.world):
-            rng = np.random.default_rng([self.seed, self.epoch, step, index])
-            scene = self.sampler.draw(rng, self.sizes[index], f"train-{self.epoch}-{step}-{index}")
+            rng = np.random.default_rng([self.seed, epoch, step, index])
+            scene = self.sampler.draw(rng, self.sizes[index], f"train-{epoch}-{step}-{index}")
             scene = self.augmentation.draw(scene, rng)
             items.append((scene, scene.draw_permutations(self.permutations, rng)))
         return collate(items, self.pack, self.bank, self.samples)

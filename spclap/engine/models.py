@@ -1,5 +1,6 @@
 """The ESPnet side of the models: batch in, (loss, stats, weight) out; validation over whole sets."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tqdm import tqdm
 from spclap.data.pack import ClipPack
 from spclap.engine.iterators import Batch, as_they_are, collate
 from spclap.errors import DataError
+from spclap.evaluate.captioning import TextSimilarity
+from spclap.evaluate.description import spatial_accuracy
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.blocks import ClauseTargets, distance
 from spclap.model.captioner import Captioner
@@ -56,16 +59,6 @@ class SceneModel(AbsESPnetModel):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Figures over all batches together."""
         raise NotImplementedError
-
-
-def mean_loss(model: SceneModel, batches: Iterable[Batch]) -> dict[str, float]:
-    """Validation figures of a model with a `loss`: its mean over scenes, and minus that as `score`."""
-    device, total, count = next(model.parameters()).device, 0.0, 0
-    for _, batch in batches:
-        batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
-        total += float(model.loss(batch)) * len(batch["scenes"])
-        count += len(batch["scenes"])
-    return {"loss": total / count, "score": -total / count}
 
 
 class ClapTraining(SceneModel):
@@ -157,31 +150,45 @@ class StructuredTraining(ClapTraining):
 
 
 class CaptionTraining(SceneModel):
-    """Training of a caption decoder on the audio vectors of a frozen model."""
+    """Training of a caption decoder on the audio vectors of a frozen model, each scene embedded once."""
 
     def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool):
         super().__init__(bfloat16)
         self.clap, self.captioner = clap.requires_grad_(False), captioner
+        self.known: dict[str, torch.Tensor] = {}
 
     def train(self, mode: bool = True) -> "CaptionTraining":
         super().train(mode)
         self.clap.eval()
         return self
 
-    def loss(self, batch: dict) -> torch.Tensor:
-        """Mean cross-entropy per token."""
-        with torch.no_grad(), self.autocast(batch):
-            vectors = self.clap.embed_audio(self.stereo(batch), batch.get("content"))
-        with self.autocast(batch):
-            return self.captioner(vectors.float(), batch["captions"])
+    @torch.no_grad()
+    def vectors(self, ids: list[str], batch: dict) -> torch.Tensor:
+        """(N, dim) of scenes with these ids."""
+        if not all(scene in self.known for scene in ids):
+            with self.autocast(batch):
+                found = self.clap.embed_audio(self.stereo(batch))
+            self.known.update(zip(ids, found.float(), strict=True))
+        return torch.stack([self.known[scene] for scene in ids])
 
-    def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
-        loss = self.loss(batch)
+    def forward(self, utt_id: list[str], **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
+        vectors = self.vectors(utt_id, batch)
+        with self.autocast(batch):
+            loss = self.captioner(vectors, batch["captions"])
         return force_gatherable((loss, {"loss": loss.detach()}, len(batch["captions"])), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Mean loss over scenes; `score` is minus that."""
-        return mean_loss(self, batches)
+        """Spatial description accuracy of greedy captions in percent; `score` is its mean over numbers of sources."""
+        device, similarity = next(self.parameters()).device, TextSimilarity()
+        found: dict[int, list[bool]] = defaultdict(list)
+        for ids, batch in batches:
+            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            said = self.captioner.generate(self.vectors(ids, batch))
+            for scene, caption in zip(batch["scenes"], said, strict=True):
+                sources = [(source.caption, source.direction) for source in scene.sources]
+                found[scene.size].append(spatial_accuracy(sources, caption, similarity))
+        stats = {f"spatial_accuracy_{size}src": 100 * float(np.mean(right)) for size, right in found.items()}
+        return {**stats, "score": sum(stats.values()) / len(stats)}
 
 
 class MaskTraining(SceneModel):
@@ -212,7 +219,12 @@ class MaskTraining(SceneModel):
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Mean loss over scenes; `score` is minus that."""
-        return mean_loss(self, batches)
+        device, total, count = next(self.parameters()).device, 0.0, 0
+        for _, batch in batches:
+            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            total += float(self.loss(batch)) * len(batch["scenes"])
+            count += len(batch["scenes"])
+        return {"loss": total / count, "score": -total / count}
 
 
 class SeldTraining(SceneModel):

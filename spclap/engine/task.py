@@ -1,176 +1,19 @@
-"""ESPnet2 tasks: pre-training (SELD, direction masks) and contrastive training on simulated scenes."""
+"""ESPnet2 tasks: pre-training (SELD, direction masks), contrastive training and captioning on simulated scenes."""
 
 import argparse
-from collections import defaultdict
-from collections.abc import Iterable
 from inspect import signature
 from pathlib import Path
 
-from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
-from safetensors.torch import load_file
 
-from spclap.data.config import parse
-from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.models import (
-    CaptionTraining,
-    ClapTraining,
-    MaskTraining,
-    SeldTraining,
-    StructuredTraining,
-    fast_bfloat16,
-)
-from spclap.engine.trainer import SceneTrainer
+from spclap.engine.models import CaptionTraining, ClapTraining, MaskTraining, SeldTraining, StructuredTraining
+from spclap.engine.scene_task import SceneTask, load_statistics, use_bfloat16
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
-from spclap.model.features import StereoMaps
-from spclap.model.fusion import POOLED
 from spclap.model.seld import Seld
 from spclap.model.spatial_clap import SPATIAL_ENCODERS, SpatialClap, build, part
-from spclap.scene.augment import Augmentation
 from spclap.scene.corpus import Corpus
-
-
-def load_statistics(maps: StereoMaps, dump: Path) -> None:
-    """Give a spatial encoder's input the mean and deviation that stage 2 measured."""
-    if not maps.statistics:
-        return
-    path = Path(dump) / "statistics.safetensors"
-    if not path.is_file():
-        raise DataError(f"{path}: missing; run stage 2 (extract) first")
-    tables = load_file(path)
-    name = f"{maps.kind}.{maps.n_fft}.{maps.hop}"
-    if f"{name}.mean" not in tables:
-        raise DataError(f"{path}: no statistics for {name}; set n_fft and hop in conf/feats.yaml and rerun stage 2")
-    maps.set_statistics(*(tables[f"{name}.{what}"][:, : maps.bins] for what in ("mean", "std")))
-
-
-def use_bfloat16(args: argparse.Namespace) -> bool:
-    """What --bfloat16 means on this machine."""
-    wanted = str(args.bfloat16).lower()  # YAML makes true a bool
-    if wanted not in ("auto", "true", "false"):
-        raise DataError(f"bfloat16 is {args.bfloat16!r}; it must be auto, true or false")
-    return fast_bfloat16(args.ngpu > 0) if wanted == "auto" else wanted == "true"
-
-
-class SceneTask(AbsTask):
-    """Options and iterators that all tasks share."""
-
-    trainer = SceneTrainer
-
-    @classmethod
-    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        group = parser.add_argument_group(description="Scenes")
-        group.add_argument("--data", type=str, help="data/<corpus>")
-        group.add_argument("--dump", type=str, help="dump/<corpus>")
-        group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
-        group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
-        group.add_argument("--spatial_encoder", type=str, default="ca_se")
-        group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
-        group.add_argument("--bfloat16", type=str, default="auto", help="encoders in training: auto, true or false")
-        group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
-        parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
-        parser.set_defaults(best_model_criterion=[CRITERION], use_tensorboard=False)
-
-    @classmethod
-    def build_collate_fn(cls, args, train):
-        return None
-
-    @classmethod
-    def build_preprocess_fn(cls, args, train):
-        return None
-
-    @classmethod
-    def required_data_names(cls, train=True, inference=False):
-        return ()
-
-    @classmethod
-    def optional_data_names(cls, train=True, inference=False):
-        return ()
-
-    @classmethod
-    def build_iter_options(cls, args, distributed_option, mode):
-        return distributed_option
-
-    @classmethod
-    def build_task_iter_factory(cls, args, iter_options, mode):
-        corpus = Corpus(args.data, args.dump)
-        rank, world = iter_options.dist_rank or 0, iter_options.dist_world_size or 1
-        batch = scenes_of_batch(args.batch, world)
-        if mode == "valid":
-            sizes = [size for size in corpus.fixed_counts("valid") if size in batch]
-            if not sizes:
-                raise DataError(
-                    f"{args.data}: no fixed validation scenes of {sorted(batch)} sources; see conf/simu.yaml"
-                )
-            return SceneIterFactory(FixedScenes(corpus, "valid", sizes, 32, frozen_content(args)))
-        permutations = getattr(args, "permutations", 1)
-        steps = args.num_iters_per_epoch
-        augmentation = parse(Augmentation, args.augment, "augment")
-        fresh = FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world, augmentation)
-        return SceneIterFactory(fresh, args.num_workers)
-
-    @classmethod
-    def build_optimizers(cls, args, model):
-        if "lr" not in args.optim_conf:
-            raise DataError(f"optim_conf has no lr; a layer that changes `optim` to {args.optim} must give it")
-        lr, parts = args.optim_conf["lr"], defaultdict(list)
-        for path, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                names = path.split(".")
-                part = next((name for name in args.lr_scale if name in names), "")
-                parts[part, names[-1] == "logit_scale"].append(parameter)
-        if unused := args.lr_scale.keys() - {part for part, _ in parts}:
-            raise DataError(f"lr_scale: the model has no part `{min(unused)}` that is trained")
-        groups = [{"params": found, "lr": lr * args.lr_scale.get(part, 1)} for (part, _), found in parts.items()]
-        for group, (_, is_scale) in zip(groups, parts, strict=True):
-            if is_scale:  # a temperature that decays is no weight
-                group["weight_decay"] = 0.0
-        if args.scheduler == "onecyclelr":
-            steps = args.max_epoch * args.num_iters_per_epoch // args.accum_grad
-            limits = {"max_lr": [group["lr"] for group in groups], "total_steps": steps}
-            args.scheduler_conf = {**args.scheduler_conf, **limits}
-        return [optim_classes[args.optim](groups, **args.optim_conf)]
-
-
-CRITERION = ["valid", "score", "max"]  # what MODEL is named after
-DATA_LOADING = ("BatchSampler related", "Sequence iterator related", "Chunk iterator related", "Dataset related")
-UNREAD = {"exclude_weight_decay", "exclude_weight_decay_conf", "sharded_ddp", "use_deepspeed", "deepspeed_config"}
-
-
-def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, given: Iterable[str]) -> None:
-    """DataError for options of ESPnet that nothing here reads, among those `given`, and for values that do not fit."""
-    groups = [group for group in parser._action_groups if group.title in DATA_LOADING]
-    unread = {action.dest for group in groups for action in group._group_actions} - {"num_iters_per_epoch"}
-    if found := sorted((unread | UNREAD).intersection(given)):
-        raise DataError(f"nobody reads the key `{found[0]}`; `batch`, `optim_conf` and `lr_scale` are what there is")
-    if [list(criterion) for criterion in args.best_model_criterion] != [CRITERION]:
-        raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
-    scenes_of_batch(args.batch, max(args.ngpu, 1))
-    parse(Augmentation, args.augment, "augment")
-    if not isinstance(limit := getattr(args, "permutations", 1), int) or limit < 1:
-        raise DataError(f"permutations is {limit}; it must be 1 (the true one alone) or a whole number above")
-
-
-def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
-    """Number of sources -> scenes a batch, as whole numbers; DataError for others and for what ranks cannot share."""
-    try:
-        counts = {int(n_sources): int(count) for n_sources, count in batch.items() if int(count)}
-    except (AttributeError, TypeError, ValueError):
-        raise DataError(f"batch is {batch}; write number of sources: scenes a batch, such as {{1: 16, 2: 8}}") from None
-    if not counts:
-        raise DataError(f"batch is {batch}; it holds no scenes")
-    for n_sources, count in counts.items():
-        if count % ranks:
-            raise DataError(f"batch: {count} scenes of {n_sources} source(s) cannot be shared by {ranks} ranks")
-    return counts
-
-
-def frozen_content(args: argparse.Namespace) -> str | None:
-    """Name of a training's content encoder if features of stage 2 can stand for it: frozen, and used on mixtures."""
-    usable = getattr(args, "fusion", "") in POOLED and "content_encoder" in args.frozen
-    return args.content_encoder if usable else None
 
 
 class ClapTask(SceneTask):
@@ -282,10 +125,13 @@ class CaptionTask(ClapTask):
         group = parser.add_argument_group(description="Captioner")
         group.add_argument("--decoder", type=str, default="small")
         group.add_argument("--decoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--fresh", type=str2bool, default=True, help="false: every epoch has the same scenes")
         group.add_argument("--prefix", type=int, default=4, help="embeddings that an audio vector becomes")
 
     @classmethod
     def build_model(cls, args) -> CaptionTraining:
+        if args.permutations != 1:
+            raise DataError(f"permutations is {args.permutations}; a captioner needs the true one alone, 1")
         clap = super().build_model(args).clap
         return CaptionTraining(clap, Captioner(clap.dim, **captioner_conf(args)), use_bfloat16(args))
 
