@@ -37,6 +37,7 @@ def gpt2(tmp_path_factory) -> str:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
     config = GPT2Config(vocab_size=len(words), n_embd=16, n_layer=1, n_head=2, n_positions=64)
+    torch.manual_seed(0)
     GPT2LMHeadModel(config).save_pretrained(folder)
     return str(folder)
 
@@ -56,6 +57,7 @@ def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
     assert captioner.generate(vectors) == captioner.generate(vectors, beams=3) == captions
     assert captioner.generate(vectors.flip(0)) == captions[::-1]
     assert len(captioner.generate(vectors, max_tokens=2)[0].split()) <= 2
+    assert len(captioner.generate(torch.randn(8, 8), max_tokens=1000)) == 8  # more than there are positions
 
 
 def test_loss_counts_the_tokens_of_captions_alone(corpus):

@@ -113,11 +113,13 @@ class Captioner(nn.Module):
 
     @torch.no_grad()
     def generate(self, vectors: torch.Tensor, beams: int = 1, max_tokens: int = 64) -> list[str]:
-        """Captions of vectors (N, dim): greedy with one beam, else beam search."""
+        """Captions of vectors (N, dim), no longer than the decoder's positions allow: greedy with one beam, else beam
+        search."""
         prefix = self.embeddings(vectors)
+        positions = self.decoder.model.config.max_position_embeddings - self.prefix_length
         found = self.decoder.model.generate(
             inputs_embeds=prefix, attention_mask=torch.ones(prefix.shape[:2], device=prefix.device),
-            num_beams=beams, do_sample=False, max_new_tokens=max_tokens,
+            num_beams=beams, do_sample=False, max_new_tokens=min(max_tokens, positions),
             eos_token_id=self.decoder.end, pad_token_id=self.decoder.end,
         )  # fmt: skip
         return [self.decoder.decode(row.tolist()) for row in found]
