@@ -28,12 +28,17 @@ SMALL = {
 CLAP_ONLY = ("content_encoder", "text_encoder", "text_encoder_conf", "dim", "frozen")
 
 
-def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None, **popen):
-    """Run the training program; returns the finished process."""
+def arguments(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None) -> list[str]:
+    """Of the training program."""
     conf = exp.parent / f"{exp.name}.yaml"
     conf.write_text(json.dumps({"task": task, **SMALL, **(config or {})}))
-    command = [sys.executable, "-m", "spclap.bin.train", "--config", str(conf), "--data", str(corpus.data)]
-    command += ["--dump", str(corpus.dump), "--exp", str(exp), "--", *options]
+    given = ["--config", conf, "--data", corpus.data, "--dump", corpus.dump, "--exp", exp, "--", *options]
+    return [str(argument) for argument in given]
+
+
+def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None, **popen):
+    """Run the training program; returns the finished process."""
+    command = [sys.executable, "-m", "spclap.bin.train", *arguments(corpus, exp, *options, task=task, config=config)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **popen)
 
 

@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import sys
 
 import pytest
 import torch
-from small_training import train
+from small_training import arguments, train
 
+from spclap.bin import run_main
+from spclap.bin.train import main
 from spclap.engine.scene_task import scenes_of_batch
 from spclap.engine.task import ClapTask
 from spclap.errors import DataError
@@ -49,12 +52,16 @@ def test_batch_that_cannot_be_drawn_is_refused(batch, message):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_config_that_does_not_work_leaves_a_finished_model_where_it_is(corpus, tmp_path, config, message):
+def test_a_config_that_does_not_work_leaves_a_finished_model_where_it_is(
+    corpus, tmp_path, config, message, monkeypatch, capsys
+):
     exp = tmp_path / "model"
     exp.mkdir()
     (exp / "done.json").write_text(json.dumps({"complete": True}))
-    result = train(corpus, exp, config=config)
-    assert result.returncode != 0 and message in result.stderr and "Traceback" not in result.stderr
+    monkeypatch.setattr(sys, "argv", ["train", *arguments(corpus, exp, config=config)])
+    with pytest.raises(SystemExit) as end:
+        run_main(main)
+    assert end.value.code != 0 and message in capsys.readouterr().err
     assert [path.name for path in exp.iterdir()] == ["done.json"]
     assert json.loads((exp / "done.json").read_text()) == {"complete": True}
 
