@@ -11,7 +11,7 @@ stop_stage=5       # last stage; 6 trains captioners, decodes and scores their c
 corpus=mini        # folder below egs/: mini, synth, esc50 or audiocaps
 seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
 nj=2               # processes that simulate rooms and read clips
-ngpu=0             # GPUs a training uses, 0 for the CPU
+ngpu=0             # GPUs a training uses, 0 for the CPU; scoring uses one of them
 esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
 audiocaps_dir=     # corpus audiocaps: folder with train.csv, val.csv, test.csv and audio/
 audioset_dir=      # corpus audiocaps: folder with AudioSet's *_segments.csv and ontology.json, for SELD; may be empty
@@ -173,7 +173,7 @@ stage5() {
   need "$models" 3
   mapfile -t files < <(configs score)
   python -m spclap.bin.score --data "$datadir" --dump "$dumpdir" --exp "$models" --corpus "$corpus" \
-    --seed "$seed" --results "$expdir/results.json" --conf "${files[@]}"
+    --seed "$seed" --results "$expdir/results.json" --ngpu "$ngpu" --conf "${files[@]}"
   python utils/show_results.py "$expdir/results.json"
 }
 
@@ -184,7 +184,7 @@ stage6() {
     train_from "${arch:+${arch}_}$tag" "${arch:+${arch}_}${tag}_captions" train_caption
   done
   mapfile -t files < <(configs caption)
-  python -m spclap.bin.caption --data "$datadir" --dump "$dumpdir" --exp "$models" --conf "${files[@]}"
+  python -m spclap.bin.caption --data "$datadir" --dump "$dumpdir" --exp "$models" --ngpu "$ngpu" --conf "${files[@]}"
 }
 
 run_stage 0 "data lists: egs/$corpus -> $datadir/{train,valid,test}"

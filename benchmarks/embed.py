@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our audio embedding at full size against transformers' CLAP audio tower on the same clips, in turn.
 
-Weights are random, clips real: python benchmarks/embed.py --data data/esc50 --dump dump/esc50 [--device cuda]
+Weights are random, clips real: python benchmarks/embed.py --dump dump/esc50 [--device cuda]
 """
 
 import argparse
@@ -34,7 +34,6 @@ def measured(run: Callable[[], torch.Tensor], device: str) -> float:
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--clips", type=int, default=4, help="recordings of 10 s at once")
     parser.add_argument("--rounds", type=int, default=7)

@@ -24,12 +24,14 @@ def vectors(model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.nda
     return {"audio": audio, "text": Embeddings(model.clap).text([true_caption(scene) for scene in scenes])}
 
 
-def read_out(vectors: np.ndarray, scenes: list, class_of: dict[str, int], ridge: float) -> np.ndarray:
+def read_out(
+    vectors: np.ndarray, scenes: list, class_of: dict[str, int], clips: dict[str, set[str]], ridge: float
+) -> np.ndarray:
     """Weights (dim + 1, classes, 2); each class is fitted on the scenes that hold it."""
     inputs = np.pad(vectors, ((0, 0), (0, 1)), constant_values=1.0)
     weights = np.zeros((inputs.shape[1], len(class_of), 2))
     for label, index in class_of.items():
-        held = [(n, s.azimuth) for n, scene in enumerate(scenes) for s in scene.sources if s.labels[-1] == label]
+        held = [(n, s.azimuth) for n, scene in enumerate(scenes) for s in scene.sources if s.clip in clips[label]]
         rows, azimuths = (np.array(column) for column in zip(*held, strict=True))
         targets = np.stack([np.cos(np.deg2rad(azimuths)), np.sin(np.deg2rad(azimuths))], axis=1)
         x = inputs[rows]
@@ -47,6 +49,7 @@ def main() -> None:
     args = parser.parse_args()
     corpus = Corpus(args.data, args.dump)
     class_of = {label: index for index, label in enumerate(corpus.classes)}
+    clips = {label: {clip for clip, events in corpus.events.items() if label in events} for label in class_of}
     classes_of = {clip: tuple(class_of[e] for e in events if e in class_of) for clip, events in corpus.events.items()}
     fit, test = corpus.sampler("train").fixed([11], 2, args.scenes, "probe"), corpus.fixed("test", 2)
     print("| model | audio vector | text vector |\n|---|---|---|")
@@ -55,7 +58,7 @@ def main() -> None:
         known, new = (vectors(model, corpus, *part) for part in (("train", fit), ("test", test)))
         cells = []
         for side in ("audio", "text"):
-            weights = read_out(known[side], fit, class_of, args.ridge)
+            weights = read_out(known[side], fit, class_of, clips, args.ridge)
             found = np.einsum("nd,dck->nck", np.pad(new[side], ((0, 0), (0, 1)), constant_values=1.0), weights)
             value, low, high = bootstrap(100.0 * seld_outcomes(test, found, classes_of)["assignment"])
             cells.append(f"{value:.1f} [{low:.1f}, {high:.1f}]")

@@ -28,18 +28,19 @@ from spclap.data.pack import ClipPack, write_pack
 RATE, SAMPLES = 16000, 160000
 
 
+def full_scale(clip: np.ndarray) -> np.ndarray:
+    return np.round(clip * (32767 / np.abs(clip).max())).astype("<i2")
+
+
 def recordings(data: Path, count: int) -> list[np.ndarray]:
     """`count` clips (160000,) int16, each recording repeated from another place on."""
     clips = [read_clip(Path(clip.path), RATE) for clip in load_datadir(data / "train")[:200]]
     rng = np.random.default_rng(0)
-    return [
-        (np.resize(np.roll(clips[i % len(clips)], rng.integers(SAMPLES)), SAMPLES) * 32767).astype("<i2")
-        for i in range(count)
-    ]
+    return [np.resize(np.roll(full_scale(clips[i % len(clips)]), rng.integers(SAMPLES)), SAMPLES) for i in range(count)]
 
 
 def npy(folder: Path, clips: list[np.ndarray]) -> Callable[[int], np.ndarray]:
-    write_pack(folder, ((str(i), clip) for i, clip in enumerate(clips)), dtype="int16")
+    write_pack(folder, ((str(i), clip / np.float32(32768)) for i, clip in enumerate(clips)), dtype="int16")
     pack = ClipPack(folder)
     return lambda i: pack.read(str(i))
 

@@ -14,8 +14,8 @@ from spclap.errors import DataError
 def embed(args: argparse.Namespace) -> None:
     from spclap.inference import SpatialCLAP
 
-    if not (args.files or args.text):
-        raise DataError("nothing to embed; give stereo files, --text, or both")
+    if not (args.files or args.text) or not (args.out or (args.files and args.text)):
+        raise DataError("nothing to show; give stereo files and --text for a table of cosines, or --out for vectors")
     model = SpatialCLAP.from_pretrained(args.model, args.device)
     vectors = {}
     if args.files:

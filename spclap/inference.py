@@ -47,6 +47,8 @@ class SpatialCLAP:
         Args: recordings, files of any rate, or arrays (2, T), channel 0 left, at `sample_rate` Hz (needed for arrays
         alone). Raises DataError for a recording that is not stereo, empty, silent or not finite.
         """
+        if not len(recordings):
+            raise DataError("no recordings; give at least one")
         return np.stack([self._embed(recording, sample_rate, index) for index, recording in enumerate(recordings)])
 
     def _embed(self, recording: Recording, sample_rate: int | None, index: int) -> np.ndarray:
@@ -55,7 +57,8 @@ class SpatialCLAP:
         elif sample_rate is None:
             raise DataError(f"recording {index} is an array; say its sample_rate in Hz")
         else:
-            stereo = check_stereo(np.asarray(recording), sample_rate, self.sample_rate, f"recording {index}")
+            array = recording.cpu().numpy() if torch.is_tensor(recording) else np.asarray(recording)
+            stereo = check_stereo(array, sample_rate, self.sample_rate, f"recording {index}")
         return self.clap.embed_audio(torch.from_numpy(stereo)[None].to(self.device))[0].float().cpu().numpy()
 
     @cached_property

@@ -26,8 +26,8 @@ def sound(pitch: float, seconds: float = 1.0) -> np.ndarray:
     return 0.3 * np.sin(2 * np.pi * pitch * np.arange(round(RATE * seconds)) / RATE)
 
 
-def write_m4a(path: Path, samples: np.ndarray) -> None:
-    with av.open(str(path), "w", format="mp4") as container:
+def write_m4a(path: Path, samples: np.ndarray, **options: str) -> None:
+    with av.open(str(path), "w", format="mp4", options=options) as container:
         stream = container.add_stream("aac", rate=RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(samples[None].astype("f"), format="fltp", layout="mono")
         frame.sample_rate = RATE
@@ -45,14 +45,15 @@ def write_csv(path: Path, rows: list[tuple]) -> None:
         csv.writer(file).writerows([("audiocap_id", "youtube_id", "start_time", "caption"), *rows])
 
 
-@pytest.fixture
-def corpus(tmp_path) -> Path:
+@pytest.fixture(params=[False])
+def corpus(request, tmp_path) -> Path:
     """Train: one caption a clip, all naming schemes and formats; val and test: five captions a clip."""
     folder, rows = tmp_path / "AudioCaps", {}
     files = ["train/{id}.wav", "train/Y{id}.flac", "{id}_{start}.ogg", "Y{id}_{start}.m4a", "deep/er/{id}.m4a"]
     rows["train"] = [(i, f"-tr_{i:07d}", 30 + i, f"a sound, number {i}") for i in range(10)]
+    files[2] = "{row}.flac" if request.param else files[2]
     for number, name, start, _ in rows["train"][:8]:
-        write(folder / "audio" / files[number % 5].format(id=name, start=start), sound(200 + 50 * number))
+        write(folder / "audio" / files[number % 5].format(id=name, start=start, row=number), sound(200 + 50 * number))
     (folder / "audio" / "train" / "-tr_0000008.wav").write_text("no audio")  # and the ninth is missing
     for split in ("val", "test"):
         rows[split] = [(i, f"{split}{i // 5}", 10, f"words {i}") for i in range(20)]
@@ -85,6 +86,7 @@ def stage0(corpus: Path, *options: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.parametrize("corpus", [False, True], indirect=True)
 def test_files_of_all_names_and_formats_are_found(corpus):
     result = stage0(corpus)
     assert result.returncode == 0, result.stderr
@@ -144,6 +146,16 @@ def test_m4a_is_as_long_and_as_loud_as_what_was_encoded(tmp_path):
     clip = read_clip(tmp_path / "a.m4a", 16000)
     assert abs(len(clip) / 16000 - 2.0) < 0.1
     assert abs(np.sqrt(np.mean(clip[4000:-4000] ** 2)) - 0.3 / np.sqrt(2)) < 0.01
+
+
+def test_half_an_m4a_is_refused(tmp_path):
+    """With its index at the front, FFmpeg reads the first half without complaint."""
+    write_m4a(tmp_path / "a.m4a", sound(440, 4.0), movflags="faststart")
+    whole = (tmp_path / "a.m4a").read_bytes()
+    assert len(read_clip(tmp_path / "a.m4a", 16000)) > 3.9 * 16000
+    (tmp_path / "a.m4a").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="truncated, [12].* of 4.* s can be read"):
+        read_clip(tmp_path / "a.m4a", 16000)
 
 
 def test_damaged_m4a_and_a_missing_decoder_are_named(tmp_path, monkeypatch):

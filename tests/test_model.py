@@ -162,6 +162,21 @@ def test_text_encoder_equals_transformers(roberta, pooling):
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-5)
 
 
+def test_text_checkpointing_runs_layers_again_and_changes_no_gradient(roberta):
+    found = []
+    for checkpointing in (False, True):
+        encoder = HFText(roberta, checkpointing=checkpointing).train()
+        for module in encoder.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        calls = []
+        encoder.model.encoder.layer[0].attention.register_forward_hook(lambda *args, calls=calls: calls.append(1))
+        encoder(encoder.tokenize(["a dog"])).square().sum().backward()
+        found.append((len(calls), encoder.model.encoder.layer[0].attention.self.query.weight.grad))
+    assert [calls for calls, _ in found] == [1, 2]
+    torch.testing.assert_close(found[0][1], found[1][1])
+
+
 def test_more_layers_than_there_are_is_refused(roberta):
     with pytest.raises(ValueError, match="train_layers is 4, the text encoder has 3"):
         HFText(roberta, train_layers=4)

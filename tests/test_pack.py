@@ -41,13 +41,13 @@ def test_pack_equals_clips(tmp_path, noises, monkeypatch, part):
         pack.length("zz")
 
 
-def test_int16_is_within_half_a_step_and_turns_loud_clips_down(tmp_path):
-    quiet = np.linspace(-1, 1, 1001, dtype="f")
-    write_pack(tmp_path, [("quiet", quiet), ("loud", 4 * quiet)], dtype="int16")
+def test_int16_keeps_the_wave_form_of_quiet_and_loud_clips(tmp_path):
+    full = np.linspace(-1, 1, 1001, dtype="f")
+    write_pack(tmp_path, [("quiet", full / 1000), ("loud", 4 * full)], dtype="int16")
     pack = ClipPack(tmp_path)
     assert pack.read("quiet").dtype == np.float32
-    assert np.abs(pack.read("quiet") - quiet).max() < 1.6 / 32768
-    assert np.abs(pack.read("loud") - quiet).max() < 1.6 / 32768
+    assert np.abs(pack.read("quiet") - full).max() < 1.6 / 32768
+    assert np.abs(pack.read("loud") - full).max() < 1.6 / 32768
     assert np.load(tmp_path / "00000.npy").dtype == np.int16
 
 
@@ -107,5 +107,10 @@ def test_an_interrupted_run_goes_on_and_another_setting_begins_anew(corpus, tmp_
     assert all(ClipPack(folder / split).ids == wanted for split, wanted in ids.items())
     assert run(corpus, tmp_path / "d", dtype="int16").returncode == 0
     assert np.load(folder / "train" / "00000.npy").dtype == np.int16
+    (tmp_path / "d" / "done.json").write_text("{}")
+    assert run(corpus, tmp_path / "d", dtype="int16", min_seconds=0.2).returncode == 0
+    assert not (tmp_path / "d" / "done.json").exists()  # features of other clips
+    bad = run(corpus, tmp_path / "d", min_seconds=60)
+    assert bad.returncode == 1 and bad.stderr.count("at least 60 s are needed") == 4  # every bad clip of the split
     wrong = run(corpus, tmp_path / "d", dtype="int8")
     assert wrong.returncode == 1 and "dtype is 'int8'; it must be one of float32, int16" in wrong.stderr

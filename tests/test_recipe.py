@@ -238,7 +238,7 @@ def test_other_rates_and_channels_only_if_the_config_says_so(finished, tmp_path,
     overlay = tmp_path / "conf"
     shutil.copytree(ROOT / "tests" / "tiny_conf", overlay)
     with (overlay / "feats.yaml").open("a") as file:
-        file.write(f"{key}: false\n")
+        file.write(f"clips: {{{key}: false}}\n")
     options = [*folders(tmp_path), "--stage", 2, "--stop_stage", 2]
     result = run(*options, "--conf_overlay", overlay, check=False)
     assert result.returncode != 0 and str(path) in result.stderr and f"`{key}: true`" in result.stderr

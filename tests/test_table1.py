@@ -13,7 +13,6 @@ from small_training import train
 
 from spclap.evaluate.protocols import Embeddings, captions_of_clips
 from spclap.scene.caption import caption_at
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.grid import Grid
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +39,12 @@ def test_galleries_are_those_of_the_paper(grid, bank):
     for scene in two + three:
         for source in scene.sources:
             assert bank.table.room[source.rir] == scene.room and bank.table.direction[source.rir] == source.direction
+
+
+def test_sounds_of_one_kind_are_in_different_groups(clips, bank):
+    """The twelve clips are of four kinds, so groups of four hold one of each."""
+    groups = Grid(clips, bank, seed=3).groups(4)
+    assert len(groups) >= 2 and all(len({clip.labels[-1] for clip in group}) == 4 for group in groups)
 
 
 def test_scenes_depend_on_the_seed_alone(grid, clips, bank):
@@ -99,4 +104,3 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     assert rows[1][3 + columns.index("direction_1src")].startswith(f"{np.mean(outcomes['direction_1src']):.1f} [")
     assert len(outcomes["r1_a2t_fixed"]) <= 4 and len(outcomes["direction_2src"]) == 2
     assert "Captions per clip: 2; 4 clips, 8 captions" in text
-    assert len(DIRECTIONS) == 5

@@ -36,20 +36,21 @@ def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
 class Listener:
     """A trained captioner and the test scenes."""
 
-    def __init__(self, folder: Path, corpus: Corpus, conf: CaptionConf):
+    def __init__(self, folder: Path, corpus: Corpus, conf: CaptionConf, ngpu: int = 0):
         from spclap.engine.trained import load_training
 
         self.folder, self.corpus, self.conf = folder, corpus, conf
-        self.model, _ = load_training(folder, corpus)
+        self.model, _ = load_training(folder, corpus, ngpu)
 
     @torch.no_grad()
     def captions(self, size: int, shuffled: bool) -> tuple[list[Scene], list[str]]:
         """Scenes of `size` sources and what is said of them; `shuffled`: of another scene's vector, a control."""
-        from spclap.engine.iterators import FixedScenes
+        from spclap.engine.iterators import FixedScenes, moved
 
         fixed, scenes, rows = FixedScenes(self.corpus, "test", [size], 32), [], []
+        device = next(self.model.parameters()).device
         for _, batch in tqdm(fixed, desc=f"{self.folder.name} {size}src"):
-            rows.append(self.model.clap.embed_audio(self.model.stereo(batch)))
+            rows.append(self.model.clap.embed_audio(self.model.stereo(moved(batch, device))))
             scenes += batch["scenes"]
         vectors = torch.cat(rows)
         if shuffled:
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--exp", type=Path, required=True, help="folder whose subfolders are models")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
+    parser.add_argument("--ngpu", type=int, default=0, help="1: encode and decode on a GPU")
     args = parser.parse_args()
     from spclap.engine.trained import task_of, trained_folders
 
@@ -127,7 +129,7 @@ def main() -> None:
         raise DataError(f"{args.exp}: no trained captioner; run stage 6 of run.sh")
     similarity, models, records = TextSimilarity(), {}, {}
     for folder in folders:
-        name, listener = folder.name.removesuffix(SUFFIX), Listener(folder, corpus, conf)
+        name, listener = folder.name.removesuffix(SUFFIX), Listener(folder, corpus, conf, args.ngpu)
         models[name], records[name] = listener.score(similarity)
         lines = "".join(json.dumps(record) + "\n" for record in records[name])
         atomic_write_text(folder / "captions.jsonl", lines)

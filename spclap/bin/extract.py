@@ -92,7 +92,8 @@ def main() -> None:
     require_complete(args.dump / "clips", "stage 2 (pack)")
     if conf.content_encoder not in (None, *DUMPABLE):
         raise DataError(f"content_encoder `{conf.content_encoder}` is not {' or '.join(DUMPABLE)}, nor null")
-    lists = [args.data / split / name for split in SPLITS for name in ("text", "utt2label")]
+    names = ("text", "caption2clip", "utt2label", "utt2event")
+    lists = [path for split in SPLITS for name in names if (path := args.data / split / name).is_file()]
     clips = digest(args.dump / "clips" / "done.json", *lists)
     stamp = Stamp(args.dump, conf=asdict(conf), clips=clips, scenes=scenes_digest(args.data))
     if stamp.fresh():

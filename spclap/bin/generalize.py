@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/generalize.yaml")])
     parser.add_argument("--sofa", type=Path, help="SOFA file of a measured head, first receiver left")
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
+    parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
     from spclap.engine.trained import load_training, task_of
 
@@ -120,7 +121,7 @@ def main() -> None:
             raise DataError(f"{folder}: a pre-training, which hears no words; give models such as scl")
     if len({folder.name for folder in args.models}) < len(args.models):
         raise DataError("--models: two folders of one name cannot be told apart; score them in separate calls")
-    models = {folder.name: load_training(folder, corpus)[0] for folder in args.models}
+    models = {folder.name: load_training(folder, corpus, args.ngpu)[0] for folder in args.models}
     with tempfile.TemporaryDirectory() as scratch:
         conditions = banks(conf, corpus, Path(scratch), args.sofa, args.nj)
         found = {

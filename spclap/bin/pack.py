@@ -3,6 +3,7 @@
 import argparse
 import logging
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -14,35 +15,55 @@ from tqdm import tqdm
 from spclap.bin import run_main
 from spclap.data.audio import read_clip, shorten_silence
 from spclap.data.config import load_config
-from spclap.data.datadir import SPLITS, Clip, load_datadir
+from spclap.data.datadir import SHOWN, SPLITS, Clip, load_datadir
 from spclap.data.pack import packed, write_pack
 from spclap.data.stamp import Stamp, digest
+from spclap.errors import DataError
 from spclap.scene.conf import ClipConf, FeatsConf
 from spclap.scene.corpus import Corpus
 
+AT_ONCE = 512  # clips that are read ahead of the writer
 
-def prepare(clip: Clip, rate: int, conf: ClipConf) -> tuple[str, np.ndarray]:
-    """Id and samples of a clip at `rate` Hz."""
-    audio = read_clip(clip.path, rate, resample=conf.resample, mixdown=conf.mixdown, min_seconds=conf.min_seconds)
+
+def prepare(clip: Clip, rate: int, conf: ClipConf) -> tuple[str, np.ndarray | DataError]:
+    """Id and samples of a clip at `rate` Hz, or what is wrong with it."""
+    try:
+        audio = read_clip(clip.path, rate, resample=conf.resample, mixdown=conf.mixdown, min_seconds=conf.min_seconds)
+    except DataError as error:
+        return clip.id, error
     if conf.max_silence is not None:
         audio = shorten_silence(audio, rate, conf.silence_db, conf.max_silence)
     return clip.id, audio
 
 
 def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) -> None:
-    """Pack the clips that an interrupted run has not packed, read by `nj` processes."""
+    """Pack the clips that an interrupted run has not packed, read by `nj` processes; DataError names all bad ones."""
     known = packed(folder)
     left = [clip for clip in clips if clip.id not in known]
     if known:
         logging.info("%s: %d clips were packed before", folder, len(known))
-    with ProcessPoolExecutor(max_workers=nj) as pool:
-        found = pool.map(partial(prepare, rate=rate, conf=conf), left, chunksize=8)
-        write_pack(folder, tqdm(found, total=len(left), desc=f"clips {folder.name}", unit="clip"), conf.dtype)
+    bad: list[DataError] = []
+    read = partial(prepare, rate=rate, conf=conf)
+
+    def good() -> Iterator[tuple[str, np.ndarray]]:
+        for first in range(0, len(left), AT_ONCE):
+            for clip, audio in pool.map(read, left[first : first + AT_ONCE], chunksize=8):
+                bar.update()
+                if isinstance(audio, DataError):
+                    bad.append(audio)
+                else:
+                    yield clip, audio
+
+    with ProcessPoolExecutor(max_workers=nj) as pool, tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
+        write_pack(folder, good(), conf.dtype)
+    if bad:
+        more = f"\n... and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise DataError("\n".join(map(str, bad[:SHOWN])) + more)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>, made by stage 0")
+    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>, made by stages 0 and 1")
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>; its folder clips is written")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     parser.add_argument("--nj", type=int, default=2, help="processes that read clips")
@@ -57,6 +78,7 @@ def main() -> None:
     if stamp.fresh():
         logging.info("%s: up to date", folder)
         return
+    (args.dump / "done.json").unlink(missing_ok=True)  # what was made from other clips counts no more
     if not stamp.interrupted():
         shutil.rmtree(folder, ignore_errors=True)
     stamp.begin()

@@ -45,11 +45,11 @@ PROTOCOL = {
 class Scorer:
     """Outcomes per scene of one model on all fixed test sets of a corpus."""
 
-    def __init__(self, folder: Path, corpus: Corpus):
+    def __init__(self, folder: Path, corpus: Corpus, ngpu: int = 0):
         from spclap.engine.trained import load_training
 
         self.folder, self.corpus = folder, corpus
-        self.model, self.args = load_training(folder, corpus)
+        self.model, self.args = load_training(folder, corpus, ngpu)
         self.outcomes: dict[str, np.ndarray] = {}
 
     @torch.no_grad()
@@ -68,19 +68,20 @@ class Scorer:
 
     def _vectors(self, size: int) -> tuple[np.ndarray, list]:
         """What the model makes of each scene: audio vectors, or azimuth vectors of SELD."""
-        from spclap.engine.iterators import FixedScenes
+        from spclap.engine.iterators import FixedScenes, moved
         from spclap.engine.scene_task import frozen_content
 
         fixed = FixedScenes(self.corpus, "test", [size], 32, frozen_content(self.args))
-        rows, scenes = [], []
+        rows, scenes, device = [], [], next(self.model.parameters()).device
         for _, batch in tqdm(fixed, desc=f"{self.folder.name} {size}src"):
+            batch = moved(batch, device)
             stereo = self.model.stereo(batch)
             if hasattr(self.model, "seld"):
                 rows.append(self.model.seld(stereo)[1])
             else:
                 rows.append(self.model.clap.embed_audio(stereo, batch.get("content")))
             scenes += batch["scenes"]
-        return torch.cat(rows).numpy(), scenes
+        return torch.cat(rows).cpu().numpy(), scenes
 
     def _score_clap(self, size: int, scenes: list, audio: np.ndarray) -> None:
         embeddings = Embeddings(self.model.clap)
@@ -110,7 +111,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf) -> tuple[Values, list[dict]]:
+def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf, ngpu: int) -> tuple[Values, list[dict]]:
     """Values per scene and rows of a model; those of an earlier scoring if nothing has changed."""
     made_from = {
         "model": digest(folder / "done.json"), "scenes": scenes_digest(corpus.data),
@@ -123,7 +124,7 @@ def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf) -> tuple[
         logging.info("%s: scored before", folder)
         return load_values(folder)[0], old["results"]
     path.unlink(missing_ok=True)
-    values = figures(Scorer(folder, corpus).run())
+    values = figures(Scorer(folder, corpus, ngpu).run())
     save_values(folder, values, made_from["scenes"])
     rows = model_rows(folder.name, values, common, conf)
     atomic_write_text(path, json.dumps({**made_from, "results": rows, **environment()}, indent=1) + "\n")
@@ -152,6 +153,7 @@ def main() -> None:
     parser.add_argument("--corpus", required=True, help="name of the corpus, written beside the figures")
     parser.add_argument("--seed", type=int, default=0, help="training seed, written beside the figures")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
+    parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
     from spclap.engine.trained import history, task_of, trained_folders
 
@@ -165,7 +167,7 @@ def main() -> None:
     for folder in folders:
         if json.loads((folder / "done.json").read_text())["dump"] != digest(args.dump / "done.json"):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
-        values[folder.name], results = score(folder, corpus, common, conf)
+        values[folder.name], results = score(folder, corpus, common, conf, args.ngpu)
         rows += results
     rows += difference_rows(values, common, conf)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders if task_of(folder) == "clap"})

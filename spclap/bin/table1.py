@@ -56,13 +56,24 @@ def figure(values: np.ndarray) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def table(rows: list[dict], models: dict[str, Values], seeds: dict[str, str], columns: list[str]) -> str:
+def rows_of(folders: dict[str, list[Path]], rows: list[dict]) -> dict[str, str]:
+    """Model -> the row of the paper's table that it is, by name and fusion."""
+    from spclap.engine.trained import arguments
+
+    known = {(row["model"], row["fusion"]): row["name"] for row in rows}
+    keys = {tag: (tag.removeprefix("concat_"), arguments(found[0]).fusion) for tag, found in folders.items()}
+    return {tag: known[key] for tag, key in keys.items() if key in known}
+
+
+def table(
+    rows: list[dict], names: dict[str, str], models: dict[str, Values], seeds: dict[str, str], columns: list[str]
+) -> str:
     """Markdown: for each row of the paper's table, its figures and under them those of the model that is that row."""
     lines = ["| row | of | seeds | " + " | ".join(columns) + " |", "|---|---|---|" + "---|" * len(columns)]
     for row in rows:
         cells = [str(row["paper"].get(column, "-")) for column in columns]
         lines.append(f"| {row['name']} | paper | 1 | " + " | ".join(cells) + " |")
-        for tag in (tag for tag in row["tags"] if tag in models):
+        for tag in (tag for tag, name in names.items() if name == row["name"]):
             cells = [figure(models[tag][column]) for column in columns]
             lines.append(f"| {row['name']} | {tag} | {seeds[tag]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -73,7 +84,7 @@ def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: dic
     columns = list(paper["columns"])
     seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
     first = next(iter(models.values()))
-    text = table(paper["rows"], models, seeds, columns)
+    text = table(paper["rows"], rows_of(folders, paper["rows"]), models, seeds, columns)
     text += "\n\nn (queries): " + ", ".join(f"{c} {len(first[c])}" for c in columns) + ". Galleries are as large; "
     text += paper["protocol"].strip() + "\n\n"
     several = [name for name in first if name.endswith("_captions")]
@@ -94,6 +105,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders; those of one name are seeds")
     parser.add_argument("--out", type=Path, required=True, help="Markdown, written; outcomes beside it as JSON")
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/table1.yaml")])
+    parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
     from spclap.engine.trained import load_training, task_of
 
@@ -107,7 +119,7 @@ def main() -> None:
         folders[folder.name].append(folder)
     grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper["seed"])
     models = {
-        tag: pooled([score(load_training(folder, corpus)[0], corpus, grid, str(folder)) for folder in found])
+        tag: pooled([score(load_training(f, corpus, args.ngpu)[0], corpus, grid, str(f)) for f in found])
         for tag, found in folders.items()
     }
     text = report(folders, models, paper, grid)

@@ -111,6 +111,8 @@ def check_stereo(audio: np.ndarray, rate: int, sample_rate: int, name: str) -> n
     """
     if audio.ndim != 2 or audio.shape[0] != 2:
         raise DataError(f"{name}: shape {audio.shape}, expected (2, samples): places are heard from two channels")
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise DataError(f"{name}: samples are {audio.dtype}; give floats within [-1, 1]")
     frames = np.ascontiguousarray(audio.T, dtype=np.float32)
     _check_samples(name, frames, rate, MIN_SECONDS)
     if rate != sample_rate:

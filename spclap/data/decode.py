@@ -8,6 +8,8 @@ import numpy as np
 
 from spclap.errors import DataError
 
+SLACK = 0.2  # s that a container may announce more than its codec gives
+
 
 @contextmanager
 def _opened(path: Path) -> Iterator:
@@ -37,6 +39,8 @@ def decode(path: Path) -> tuple[np.ndarray, int]:
         resampler = av.AudioResampler(format="fltp")
         frames = [part.to_ndarray() for frame in container.decode(stream) for part in resampler.resample(frame)]
         rate = stream.rate
-    if not frames:
-        raise DataError(f"{path}: holds no samples; replace it or remove the clip")
+        announced = float(stream.duration * stream.time_base) if stream.duration else 0.0
+    seconds = sum(frame.shape[1] for frame in frames) / rate
+    if not frames or seconds < announced - SLACK:
+        raise DataError(f"{path}: truncated, {seconds:.2f} of {announced:.2f} s can be read; fetch it again")
     return np.concatenate(frames, axis=1).T.astype(np.float32), rate

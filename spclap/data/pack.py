@@ -17,7 +17,7 @@ DTYPES = ("float32", "int16")
 
 
 class ClipPack:
-    """Clips of a split by id, float32 whatever they are stored as."""
+    """Clips of a split by id, float32 whatever they are stored as; stored as int16 their level is lost."""
 
     def __init__(self, folder: Path):
         """Open what `write_pack` made; DataError when it is missing or damaged."""
@@ -97,11 +97,10 @@ def _parts(folder: Path) -> list[tuple[Path, dict[str, list[int]]]]:
 
 
 def _stored(audio: np.ndarray, dtype: str) -> np.ndarray:
-    """A clip as it is kept; int16 holds what is within [-1, 1), louder clips are turned down as a whole."""
+    """A clip as it is kept. As int16 its peak is at full scale: scenes set the level of a clip anyway."""
     if dtype == "float32":
         return np.asarray(audio, dtype="<f4")
-    scaled = audio * (32767 / max(1.0, float(np.abs(audio).max())))
-    return np.round(scaled).astype("<i2")
+    return np.round(audio * (32767 / float(np.abs(audio).max()))).astype("<i2")
 
 
 def _write_part(folder: Path, part: dict[str, np.ndarray]) -> None:

@@ -71,7 +71,7 @@ def require_dump(data: Path, dump: Path) -> None:
     require_complete(Path(data) / "scenes", "stage 1 (simulate)")
     require_complete(dump, "stage 2 (extract)")
     if json.loads((Path(dump) / "done.json").read_text())["scenes"] != scenes_digest(data):
-        raise DataError(f"{dump}: made before {data} was simulated anew; rerun stages 1 and 2 (simulate, extract)")
+        raise DataError(f"{dump}: made before {data} was simulated anew; rerun stages 1 and 2")
 
 
 def require_complete(folder: Path, stage: str) -> None:

@@ -55,6 +55,11 @@ def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: i
     return [scene.id for scene, _ in flat], batch
 
 
+def moved(batch: dict, device: torch.device) -> dict:
+    """A batch with its tensors on a device."""
+    return {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
+
+
 def as_they_are(scenes: Sequence[Scene]) -> list[Permuted]:
     """Scenes with their true permutation alone."""
     return [(scene, [tuple(range(scene.size))]) for scene in scenes]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from spclap.data.pack import ClipPack
-from spclap.engine.iterators import Batch, as_they_are, collate
+from spclap.engine.iterators import Batch, as_they_are, collate, moved
 from spclap.errors import DataError
 from spclap.evaluate.captioning import TextSimilarity
 from spclap.evaluate.description import spatial_accuracy
@@ -112,7 +112,7 @@ class ClapTraining(SceneModel):
         rows = []
         for first in tqdm(range(0, len(scenes), 32), desc=what):
             _, batch = collate(as_they_are(scenes[first : first + 32]), pack, bank, samples)
-            rows.append(self.clap.embed_audio(self.stereo(batch)))
+            rows.append(self.clap.embed_audio(self.stereo(moved(batch, self.clap.logit_scale.device))).cpu())
         return torch.cat(rows).numpy()
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
@@ -120,7 +120,7 @@ class ClapTraining(SceneModel):
         device = self.clap.logit_scale.device
         groups: dict[int, Embeddings] = {}
         for _, batch in batches:
-            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            batch = moved(batch, device)
             scenes = batch["scenes"]
             audio = self.clap.embed_audio(self.stereo(batch), batch.get("content")).cpu().numpy()
             groups.setdefault(scenes[0].size, Embeddings(self.clap)).add(scenes, audio)
@@ -182,7 +182,7 @@ class CaptionTraining(SceneModel):
         device, similarity = next(self.parameters()).device, TextSimilarity()
         found: dict[int, list[bool]] = defaultdict(list)
         for ids, batch in batches:
-            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            batch = moved(batch, device)
             said = self.captioner.generate(self.vectors(ids, batch))
             for scene, caption in zip(batch["scenes"], said, strict=True):
                 sources = [(source.caption, source.direction) for source in scene.sources]
@@ -221,7 +221,7 @@ class MaskTraining(SceneModel):
         """Mean loss over scenes; `score` is minus that."""
         device, total, count = next(self.parameters()).device, 0.0, 0
         for _, batch in batches:
-            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            batch = moved(batch, device)
             total += float(self.loss(batch)) * len(batch["scenes"])
             count += len(batch["scenes"])
         return {"loss": total / count, "score": -total / count}
@@ -268,7 +268,7 @@ class SeldTraining(SceneModel):
         """Mean losses over scenes; `score` is minus their sum."""
         device, losses = next(self.parameters()).device, []
         for _, batch in batches:
-            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            batch = moved(batch, device)
             losses.append(torch.stack(self.losses(batch)).expand(len(batch["scenes"]), 2))
         event, direction = torch.cat(losses).mean(dim=0).tolist()
         return {"event": event, "direction": direction, "loss": event + direction, "score": -event - direction}

@@ -157,6 +157,7 @@ def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
 
 
 def frozen_content(args: argparse.Namespace) -> str | None:
-    """Name of a training's content encoder if features of stage 2 can stand for it: frozen, and used on mixtures."""
-    usable = getattr(args, "fusion", "") in POOLED and "content_encoder" in args.frozen
-    return args.content_encoder if usable else None
+    """Name of a training's content encoder if features of stage 2 can stand for it: frozen as it is, on mixtures."""
+    if getattr(args, "fusion", "") not in POOLED or "content_encoder" not in args.frozen:
+        return None
+    return args.content_encoder if args.equal_level and not args.content_encoder_conf else None

@@ -35,13 +35,13 @@ def arguments(folder: Path, **changed) -> argparse.Namespace:
     return argparse.Namespace(**{**defaults, **stored, **changed})
 
 
-def load_training(folder: Path, corpus: Corpus) -> tuple[SceneModel, argparse.Namespace]:
-    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`."""
+def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneModel, argparse.Namespace]:
+    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`, on a GPU if any."""
     folder = Path(folder)
     args = arguments(folder, data=str(corpus.data), dump=str(corpus.dump))
     model = TASKS[task_of(folder)].build_model(args)
     model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
-    return model.eval(), args
+    return model.to("cuda" if ngpu else "cpu").eval(), args
 
 
 def history(folder: Path) -> list[dict]:

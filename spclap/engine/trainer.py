@@ -53,11 +53,11 @@ class SceneTrainer(Trainer):
     """Used by all tasks."""
 
     @classmethod
-    def run(cls, *, trainer_options, **kwargs) -> None:
+    def run(cls, *, trainer_options, distributed_option, **kwargs) -> None:
         with atomic_saves():
-            if trainer_options.resume:
+            if trainer_options.resume and not distributed_option.dist_rank:  # the first rank, or the only one
                 complete_epoch_files(Path(trainer_options.output_dir))
-            super().run(trainer_options=trainer_options, **kwargs)
+            super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kwargs)
 
     @classmethod
     @torch.no_grad()

@@ -82,6 +82,9 @@ class Htsat(nn.Module):
         self.resample = torchaudio.transforms.Resample(SAMPLE_RATE, CLAP_RATE)
         self.front = LogMel()
         self.dim = config.hidden_size
+        for module in self.tower.modules():  # computed, not learned: an average of checkpoints would add it up
+            if hasattr(module, "relative_position_index"):
+                module.register_buffer("relative_position_index", module.relative_position_index, persistent=False)
 
     def forward(self, mono: torch.Tensor) -> torch.Tensor:
         """(N, T) at 16 kHz -> (N, dim), the mean over windows of 10 s."""

@@ -24,6 +24,7 @@ HTSAT_NAMES = [
 ]
 # Constants of the front end and of attention, which transformers computes, and LAION's unused classifier.
 HTSAT_UNUSED = r"spectrogram_extractor\.stft\.|logmel_extractor\.melW$|tscam_conv\.|head\.|.*\.attn_mask$"
+HTSAT_UNUSED += r"|.*\.relative_position_index$"
 CONSTANTS = (".feature_extractor.window", ".embeddings.position_ids")  # of the paper's checkpoint
 FUSED = r"(patch_embed\.)?(mel_conv[12]d|fusion_model)\."
 
@@ -176,9 +177,7 @@ def import_official(checkpoint: Path, folder: Path, text: str = "roberta-base") 
         "logit_scale": "logit_scale",
     }
     for name, value in weights.items():
-        if name.startswith("audio_encoder.mel_encoder.") or name.endswith(
-            (".feature_extractor.window", "position_ids")
-        ):
+        if name.startswith("audio_encoder.mel_encoder.") or name.endswith(CONSTANTS):
             continue
         prefix = next((prefix for prefix in places if name.startswith(prefix)), None)
         converted[name if prefix is None else places[prefix] + name[len(prefix) :]] = value

@@ -74,6 +74,8 @@ class SpatialClap(nn.Module):
         self.text_head = part(TEXT_HEADS, text_head, None, self.text_encoder.dim, dim)
         if text_head == "queries" and getattr(self.text_encoder, "pooling", "mean") != "mean":
             raise DataError(f"text_head queries reads tokens, not the {self.text_encoder.pooling}; set pooling: mean")
+        if (fusion == "structured") != (text_head == "structured"):
+            raise DataError(f"fusion {fusion} and text_head {text_head}: structured goes with structured")
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         if isinstance(frozen, str):
             raise DataError(f"frozen is `{frozen}`; write a list, such as [{frozen}]")

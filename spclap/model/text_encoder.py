@@ -73,7 +73,7 @@ class HFText(TextEncoder):
         if pooling == "mean" and has_pooler:
             self.model.pooler = None  # parameters that nothing uses stop training on several GPUs
         if checkpointing:
-            self.model.activation_checkpointing_enable({"use_reentrant": False})
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
         if train_layers != -1:
             self._train_top(train_layers)
 

@@ -12,6 +12,11 @@ from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene, Source
 
 
+def differ(first: Clip, second: Clip) -> bool:
+    """Whether two clips are of different kinds and captions."""
+    return first.labels[-1] != second.labels[-1] and first.captions[0] != second.captions[0]
+
+
 class Grid:
     """Scenes of the clips of a split, each clip with its first caption and at one level."""
 
@@ -19,16 +24,26 @@ class Grid:
         self.clips, self.bank, self.seed = clips, bank, seed
 
     def groups(self, size: int) -> list[tuple[Clip, ...]]:
-        """Each clip in one group of `size`, drawn; what is left over is left out."""
-        order = np.random.default_rng([self.seed, size]).permutation(len(self.clips))
-        rows = order[: len(order) // size * size].reshape(-1, size)
-        return [tuple(self.clips[index] for index in row) for row in rows]
+        """Each clip in one group of `size`, drawn, with others of other kinds and captions, since no caption could tell
+        equal ones apart; what is left over is left out."""
+        full: list[tuple[Clip, ...]] = []
+        begun: list[tuple[Clip, ...]] = []
+        for index in np.random.default_rng([self.seed, size]).permutation(len(self.clips)):
+            clip = self.clips[index]
+            place = next((n for n, group in enumerate(begun) if all(differ(clip, other) for other in group)), None)
+            group = (clip,) if place is None else (*begun.pop(place), clip)
+            (full if len(group) == size else begun).append(group)
+        return full
 
     def scene(self, clips: Sequence[Clip], directions: Sequence[str], key: Sequence[int]) -> Scene:
         """Clips at directions in a room that `key` draws."""
         rng = np.random.default_rng([self.seed, 5, *key])
         room = self.bank.rooms[rng.integers(len(self.bank.rooms))]
         rows = [int(rng.choice(self.bank.rows(room, direction))) for direction in directions]
+        return self.placed(clips, directions, room, rows, "-".join(map(str, key)))
+
+    def placed(self, clips: Sequence[Clip], directions: Sequence[str], room: str, rows: list[int], name: str) -> Scene:
+        """Clips at rows of the RIR bank."""
         sources = [
             Source(
                 clip=clip.id, caption=clip.captions[0], labels=clip.labels, rir=row, direction=direction,
@@ -36,11 +51,13 @@ class Grid:
             )
             for clip, direction, row in zip(clips, directions, rows, strict=True)
         ]  # fmt: skip
-        return Scene("-".join(map(str, key)), room, tuple(sources))
+        return Scene(name, room, tuple(sources))
 
     def fixed_rir(self) -> list[Scene]:
         """Every clip at one place: the first in front in the first room."""
-        return [self.scene([clip], ["front"], [0]) for clip in self.clips]
+        room = self.bank.rooms[0]
+        row = int(self.bank.rows(room, "front")[0])
+        return [self.placed([clip], ["front"], room, [row], f"fixed-{clip.id}") for clip in self.clips]
 
     def every_direction(self, size: int) -> list[Scene]:
         """Every group of `size` clips at every ordered choice of different directions."""

@@ -43,6 +43,7 @@ class Entry:
     youtube_id: str
     start: int  # s
     captions: list[str]
+    rows: list[str]  # audiocap_id of each caption
 
     @property
     def id(self) -> str:
@@ -64,7 +65,9 @@ def read_csv(path: Path) -> list[Entry]:
             if not row["youtube_id"] or not caption or not (start or "").replace(".0", "").isdigit():
                 raise DataError(f"{path}:{rows.line_num}: no youtube_id, start_time or caption: {dict(row)}; {HOW}")
             key = (row["youtube_id"], int(float(start)))
-            found.setdefault(key, Entry(*key, [])).captions.append(caption)
+            entry = found.setdefault(key, Entry(*key, [], []))
+            entry.captions.append(caption)
+            entry.rows.append(row["audiocap_id"])
     if not found:
         raise DataError(f"{path}: lists no clips; {HOW}")
     return list(found.values())
@@ -88,6 +91,7 @@ def find(entry: Entry, files: dict[str, Path], alone: bool) -> Path | None:
     """File of a segment by the names that downloaders give; without start time only where a video has one segment."""
     names = [f"{y}{entry.youtube_id}_{start}" for y in ("", "Y") for start in (entry.start, f"{entry.start}.0")]
     names += [f"{y}{entry.youtube_id}" for y in ("", "Y")] if alone else []
+    names += entry.rows
     return next((files[name] for name in names if name in files), None)
 
 
