@@ -66,7 +66,7 @@ def tar(kind: str) -> Callable:
                 buffer = io.BytesIO()
                 soundfile.write(buffer, clip, RATE, format=kind)
                 member = tarfile.TarInfo(f"{i}.{kind}")
-                member.size = buffer.tell()
+                member.size = len(buffer.getvalue())
                 archive.addfile(member, io.BytesIO(buffer.getvalue()))
         with tarfile.open(folder / "clips.tar") as archive:
             places = [(member.offset_data, member.size) for member in archive]

@@ -153,9 +153,12 @@ def test_half_an_m4a_is_refused(tmp_path):
     write_m4a(tmp_path / "a.m4a", sound(440, 4.0), movflags="faststart")
     whole = (tmp_path / "a.m4a").read_bytes()
     assert len(read_clip(tmp_path / "a.m4a", 16000)) > 3.9 * 16000
-    (tmp_path / "a.m4a").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="truncated, [12].* of 4.* s can be read"):
-        read_clip(tmp_path / "a.m4a", 16000)
+    with av.open(str(tmp_path / "a.m4a")) as container:
+        packets = [packet.pos + packet.size for packet in container.demux() if packet.size]
+    for end, message in ((packets[len(packets) // 2], r"truncated, [12]\.\d+ of 4\.\d+ s"), (len(whole) // 2, "a.m4a")):
+        (tmp_path / "a.m4a").write_bytes(whole[:end])
+        with pytest.raises(DataError, match=message):
+            read_clip(tmp_path / "a.m4a", 16000)
 
 
 def test_damaged_m4a_and_a_missing_decoder_are_named(tmp_path, monkeypatch):

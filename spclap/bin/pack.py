@@ -57,6 +57,7 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) ->
     with ProcessPoolExecutor(max_workers=nj) as pool, tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
         write_pack(folder, good(), conf.dtype)
     if bad:
+        shutil.rmtree(folder, ignore_errors=True)  # clips that are replaced or removed make another pack
         more = f"\n... and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         raise DataError("\n".join(map(str, bad[:SHOWN])) + more)
 
