@@ -73,21 +73,21 @@ def convert_laion(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog="spclap", description=__doc__)
     commands = main.add_subparsers(required=True, metavar="COMMAND")
+    listening = argparse.ArgumentParser(add_help=False)
+    listening.add_argument("--model", type=Path, required=True, help="model directory")
+    listening.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    recording = {"type": Path, "metavar": "FILE", "help": "stereo recording, channel 0 left"}
 
-    add = commands.add_parser("embed", help="vectors of stereo files and captions, and their cosines")
-    add.add_argument("files", nargs="*", type=Path, metavar="FILE", help="stereo recording, channel 0 left")
-    add.add_argument("--model", type=Path, required=True, help="model directory")
+    add = commands.add_parser("embed", parents=[listening], help="vectors of stereo files and captions, and cosines")
+    add.add_argument("files", nargs="*", **recording)
     add.add_argument("--text", nargs="+", default=[], help="captions")
     add.add_argument("--out", type=Path, help=".npz file: files, audio (n, dim), captions, text (m, dim)")
-    add.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     add.set_defaults(run=embed)
 
-    add = commands.add_parser("caption", help="say what sounds where in stereo files, long ones window by window")
-    add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="stereo recording, channel 0 left")
-    add.add_argument("--model", type=Path, required=True, help="model directory of a captioner")
+    add = commands.add_parser("caption", parents=[listening], help="say what sounds where, long files by window")
+    add.add_argument("files", nargs="+", **recording)
     add.add_argument("--window", type=float, default=2.0, help="s; as long as the scenes of the training is best")
     add.add_argument("--beams", type=int, default=1, help="1: greedy")
-    add.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     add.set_defaults(run=caption)
 
     add = commands.add_parser("export", help="a finished training as a model directory")

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from spclap.errors import DataError
+from spclap.model.packaged import transformers_model
 from spclap.model.spatial_clap import part
 
 IGNORED = -100  # label that transformers' loss leaves out
@@ -52,14 +53,11 @@ class HFDecoder(nn.Module):
 
     def __init__(self, name: str = "gpt2", pretrained: bool = True):
         super().__init__()
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(name)
-            if pretrained:
-                self.model = AutoModelForCausalLM.from_pretrained(name)
-            else:
-                self.model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name))
+            self.model = transformers_model(AutoModelForCausalLM, name, pretrained)
         except OSError as error:
             raise DataError(
                 f"decoder {name}: {error}; give a folder with config.json, weights and tokenizer of a causal language "

