@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
@@ -16,7 +15,7 @@ from spclap.data.stamp import require_dump
 from spclap.errors import DataError
 from spclap.evaluate.captioning import TextSimilarity, Values, caption_scores
 from spclap.evaluate.description import DEFINITIONS
-from spclap.evaluate.metrics import bootstrap, paired_difference
+from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.scene.caption import caption_at
 from spclap.scene.conf import CaptionConf
 from spclap.scene.corpus import Corpus
@@ -42,19 +41,14 @@ class Listener:
         self.folder, self.corpus, self.conf = folder, corpus, conf
         self.model, _ = load_training(folder, corpus, ngpu)
 
-    @torch.no_grad()
     def captions(self, size: int, shuffled: bool) -> tuple[list[Scene], list[str]]:
         """Scenes of `size` sources and what is said of them; `shuffled`: of another scene's vector, a control."""
-        from spclap.engine.iterators import FixedScenes, moved
-
-        fixed, scenes, rows = FixedScenes(self.corpus, "test", [size], 32), [], []
-        device = next(self.model.parameters()).device
-        for _, batch in tqdm(fixed, desc=f"{self.folder.name} {size}src"):
-            rows.append(self.model.clap.embed_audio(self.model.stereo(moved(batch, device))))
-            scenes += batch["scenes"]
-        vectors = torch.cat(rows)
+        corpus, scenes = self.corpus, self.corpus.fixed("test", size)
+        sounds = (corpus.pack("test"), corpus.bank("test"), corpus.samples)
+        vectors = self.model.embed_scenes(scenes, *sounds, f"{self.folder.name} {size}src")
         if shuffled:
-            vectors = vectors[torch.from_numpy(np.random.default_rng(0).permutation(len(vectors)))]
+            vectors = vectors[np.random.default_rng(0).permutation(len(vectors))]
+        vectors = torch.from_numpy(vectors).to(self.model.clap.logit_scale.device)
         said: list[str] = []
         for first in range(0, len(vectors), 64):
             said += self.model.captioner.generate(vectors[first : first + 64], self.conf.beams, self.conf.max_tokens)
@@ -83,19 +77,15 @@ def table(models: dict[str, dict[int, Values]], conf: CaptionConf) -> str:
     lines = ["| model | sources | " + " | ".join(metrics) + " | n |", "|---|---|" + "---|" * (len(metrics) + 1)]
     for name, sizes in models.items():
         for size, values in sizes.items():
-            cells = [cell(*bootstrap(values[metric], conf.bootstrap)) for metric in metrics]
+            cells = [shown(*bootstrap(values[metric], conf.bootstrap), digits=3) for metric in metrics]
             lines.append(f"| {name} | {size} | " + " | ".join(cells) + f" | {len(values[metrics[0]])} |")
     for first, second in conf.pairs:
         if first in models and second in models:
             for size in models[first]:
                 pairs = [(models[first][size][metric], models[second][size][metric]) for metric in metrics]
-                cells = [cell(*paired_difference(*pair, conf.bootstrap)) for pair in pairs]
+                cells = [shown(*paired_difference(*pair, conf.bootstrap), digits=3) for pair in pairs]
                 lines.append(f"| {first}-{second} | {size} | " + " | ".join(cells) + " | |")
     return "\n".join(lines)
-
-
-def cell(value: float, low: float, high: float) -> str:
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def examples(records: dict[str, list[dict]], count: int) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 from spclap.bin import run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
-from spclap.data.stamp import require_complete, require_dump
+from spclap.data.stamp import require_dump
 from spclap.errors import DataError
-from spclap.evaluate.metrics import bootstrap, paired_difference
+from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.scene.corpus import Corpus
 from spclap.scene.head import HeadConf, read_head, write_head_bank
@@ -88,8 +88,7 @@ def table(found: dict[str, dict[str, Values]], tags: list[str]) -> str:
 
 def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> str:
     """A line of the table; cells of (value, low, high)."""
-    figures = [f"{value:.1f} [{low:.1f}, {high:.1f}]" for value, low, high in cells]
-    return f"| {condition} | {name} | " + " | ".join(figures) + " |"
+    return f"| {condition} | {name} | " + " | ".join(shown(*cell) for cell in cells) + " |"
 
 
 def main() -> None:
@@ -111,14 +110,12 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
-    from spclap.engine.trained import load_training, task_of
+    from spclap.engine.trained import load_training, require_clap
 
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     for folder in args.models:
-        require_complete(folder, "stages 3 and 4 (train)")
-        if task_of(folder) != "clap":
-            raise DataError(f"{folder}: a pre-training, which hears no words; give models such as scl")
+        require_clap(folder)
     if len({folder.name for folder in args.models}) < len(args.models):
         raise DataError("--models: two folders of one name cannot be told apart; score them in separate calls")
     models = {folder.name: load_training(folder, corpus, args.ngpu)[0] for folder in args.models}

@@ -10,9 +10,8 @@ import numpy as np
 from spclap.bin import run_main
 from spclap.data.config import load_yaml
 from spclap.data.datadir import atomic_write_text, load_datadir
-from spclap.data.stamp import require_complete, require_dump
-from spclap.errors import DataError
-from spclap.evaluate.metrics import bootstrap
+from spclap.data.stamp import require_dump
+from spclap.evaluate.metrics import bootstrap, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
 from spclap.scene.corpus import Corpus
 from spclap.scene.grid import Grid
@@ -51,11 +50,6 @@ def pooled(seeds: list[Values]) -> Values:
     return {metric: np.mean([values[metric] for values in seeds], axis=0) for metric in seeds[0]}
 
 
-def figure(values: np.ndarray) -> str:
-    value, low, high = bootstrap(values)
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
-
-
 def rows_of(folders: dict[str, list[Path]], rows: list[dict]) -> dict[str, str]:
     """Model -> the row of the paper's table that it is, by name and fusion."""
     from spclap.engine.trained import arguments
@@ -74,7 +68,7 @@ def table(
         cells = [str(row["paper"].get(column, "-")) for column in columns]
         lines.append(f"| {row['name']} | paper | 1 | " + " | ".join(cells) + " |")
         for tag in (tag for tag, name in names.items() if name == row["name"]):
-            cells = [figure(models[tag][column]) for column in columns]
+            cells = [shown(*bootstrap(models[tag][column])) for column in columns]
             lines.append(f"| {row['name']} | {tag} | {seeds[tag]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -94,7 +88,7 @@ def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: dic
     text += f"{len(first['r1_a2t_captions'])} clips, {len(first['r1_t2a_captions'])} captions.\n\n"
     text += "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several) + "\n"
     for tag, values in models.items():
-        text += f"| {tag} | " + " | ".join(figure(values[name]) for name in several) + " |\n"
+        text += f"| {tag} | " + " | ".join(shown(*bootstrap(values[name])) for name in several) + " |\n"
     return text
 
 
@@ -107,15 +101,13 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/table1.yaml")])
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
-    from spclap.engine.trained import load_training, task_of
+    from spclap.engine.trained import load_training, require_clap
 
     paper, corpus = load_yaml(*args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)
     for folder in args.models:
-        require_complete(folder, "stages 3 and 4 (train)")
-        if task_of(folder) != "clap":
-            raise DataError(f"{folder}: a pre-training, which hears no words; give models such as scl")
+        require_clap(folder)
         folders[folder.name].append(folder)
     grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper["seed"])
     models = {

@@ -61,7 +61,22 @@ class SceneModel(AbsESPnetModel):
         raise NotImplementedError
 
 
-class ClapTraining(SceneModel):
+class ClapModel(SceneModel):
+    """What hears with a Spatial-CLAP, `clap`."""
+
+    clap: SpatialClap
+
+    @torch.no_grad()
+    def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:
+        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
+        rows = []
+        for first in tqdm(range(0, len(scenes), 32), desc=what):
+            _, batch = collate(as_they_are(scenes[first : first + 32]), pack, bank, samples)
+            rows.append(self.clap.embed_audio(self.stereo(moved(batch, self.clap.logit_scale.device))).cpu())
+        return torch.cat(rows).numpy()
+
+
+class ClapTraining(ClapModel):
     """Contrastive training of Spatial-CLAP.
 
     `clause_weight` times two more losses are added unless it is 0: the contrastive loss of the audio with
@@ -106,15 +121,6 @@ class ClapTraining(SceneModel):
         stats["loss"] = loss.detach()
         return force_gatherable((loss, stats, len(batch["captions"])), loss.device)
 
-    @torch.no_grad()
-    def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:
-        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
-        rows = []
-        for first in tqdm(range(0, len(scenes), 32), desc=what):
-            _, batch = collate(as_they_are(scenes[first : first + 32]), pack, bank, samples)
-            rows.append(self.clap.embed_audio(self.stereo(moved(batch, self.clap.logit_scale.device))).cpu())
-        return torch.cat(rows).numpy()
-
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """R@1 both ways and content-space assignment in percent; `score` is their mean."""
         device = self.clap.logit_scale.device
@@ -149,7 +155,7 @@ class StructuredTraining(ClapTraining):
         return sum(losses)
 
 
-class CaptionTraining(SceneModel):
+class CaptionTraining(ClapModel):
     """Training of a caption decoder on the audio vectors of a frozen model, each scene embedded once."""
 
     def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool):

@@ -28,6 +28,13 @@ def task_of(folder: Path) -> str:
     return json.loads((Path(folder) / "done.json").read_text())["task"]
 
 
+def require_clap(folder: Path) -> None:
+    """DataError unless `folder` holds a finished model that hears and reads."""
+    require_complete(folder, "stages 3 and 4 (train)")
+    if task_of(folder) != "clap":
+        raise DataError(f"{folder}: its task is {task_of(folder)}, not clap; give models such as scl")
+
+
 def arguments(folder: Path, **changed) -> argparse.Namespace:
     """Arguments of a training, with defaults for options that did not exist yet."""
     defaults = vars(TASKS[task_of(folder)].get_parser().parse_args([]))

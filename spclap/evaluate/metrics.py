@@ -37,6 +37,11 @@ def bootstrap(values: np.ndarray, n_boot: int = 2000, seed: int = 0, level: floa
     return float(values.mean()), float(low), float(high)
 
 
+def shown(value: float, low: float, high: float, digits: int = 1) -> str:
+    """A figure with its interval, as tables show it."""
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
 def paired_difference(
     first: np.ndarray, second: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float, float]:
