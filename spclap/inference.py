@@ -1,6 +1,6 @@
 """Vectors of recordings and captions from a trained model.
 
-model = SpatialCLAP.from_pretrained("exp/models/scl")
+model = SpatialCLAP.from_pretrained("my_model")  # made by `spclap export`
 audio = model.embed_audio(["street.wav"])
 text = model.embed_text(["a dog barks on the left side, and rain falls in front"])
 similarity = audio @ text.T

@@ -64,7 +64,7 @@ class SeldTask(SceneTask):
             "--classes",
             action=NestedDictAction,
             default={},
-            help="class -> labels in it; empty: each label is one",
+            help="class -> events in it; empty: each event is one",
         )
 
     @classmethod

@@ -1,10 +1,9 @@
 """Model directories: all that a Spatial-CLAP needs, in files that cannot run code.
 
-config.yaml          arguments of `SpatialClap`, and of what it was made
-model.safetensors    every weight
-text/                tokenizer, and configuration of the text encoder
-    content/             configuration of a content encoder of transformers
-captioner.safetensors, decoder/   the same for a captioner, if it has one
+- config.yaml: arguments of `SpatialClap` and of `Captioner`, and of what it was made
+- model.safetensors, text/, content/: every weight; tokenizer and configuration of the text encoder; configuration of a
+  content encoder of transformers
+- captioner.safetensors, decoder/: the same for a captioner, if it has one
 """
 
 import datetime
