@@ -57,12 +57,12 @@ def test_similarity_matrix_shows_the_matrix(tmp_path, figures):
 def test_assignment_bars_show_values_intervals_and_chance(tmp_path, figures):
     plots.assignment_bars(BARS, tmp_path / "a.png")
     for axis, chance in zip(figures[0].axes, (50, 100 / 6), strict=True):
-        assert [bar.get_height() for bar in axis.patches] == [60, 60]
+        assert [bar.get_width() for bar in axis.patches] == [60, 60]
         assert [text.get_text() for text in axis.texts] == ["60.0", "60.0"]
         (errors,) = [lines for lines in axis.collections if len(lines.get_segments()) == 2]
-        np.testing.assert_allclose([segment[:, 1] for segment in errors.get_segments()], [[55, 64]] * 2)
-        (line,) = [line for line in axis.lines if line.get_label().startswith("chance")]
-        np.testing.assert_allclose(line.get_ydata(), chance)
+        np.testing.assert_allclose([segment[:, 0] for segment in errors.get_segments()], [[55, 64]] * 2)
+        (line,) = [line for line in axis.lines if line.get_label() == "chance"]
+        np.testing.assert_allclose(line.get_xdata(), chance)
 
 
 def test_nothing_to_draw_is_no_picture(tmp_path):

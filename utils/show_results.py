@@ -121,13 +121,14 @@ def cell(row: dict | None) -> str:
 
 
 def table(rows: list[dict], metrics: list[str]) -> str:
-    """One line per path, tag and seed; columns that nobody has are left out."""
+    """One line per path, tag and seed; columns and lines without any figure are left out."""
     names = [*(["from"] if any(row["from"] for row in rows) else []), "tag", "seed"]
+    rows = [row for row in rows if row["metric"] in metrics]
+    if not rows:
+        return "None of the metrics of this table (--full shows R@5, R@10 and mean rank)."
     found = {(*(row[name] for name in names), row["metric"]): row for row in rows}
     lines = list(dict.fromkeys(key[:-1] for key in found))
     metrics = [metric for metric in metrics if any(row["metric"] == metric for row in rows)]
-    if not metrics:
-        return "None of the metrics of this table; try --full."
     head = [*("model" if name == "tag" else name for name in names), *metrics]
     out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for line in lines:
@@ -155,7 +156,7 @@ def report(rows: list[dict], metrics: list[str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
-    parser.add_argument("--full", action="store_true", help="R@5, R@10 and mean rank too")
+    parser.add_argument("--full", action="store_true", help="R@5, R@10 and mean rank too, at the end")
     parser.add_argument("--provenance", action="store_true", help="protocol, environment and times of folders too")
     args = parser.parse_args()
     try:
@@ -165,7 +166,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     head = ["# Results", f"Made by `python {' '.join(sys.argv)}`."] if args.provenance else []
-    print("\n\n".join([*head, report(rows, MAIN + FULL if args.full else MAIN), *origins]))
+    further = ["## R@5, R@10 and mean rank", report(rows, FULL)] if args.full else []
+    print("\n\n".join([*head, report(rows, MAIN), *origins, *further]))
     return 0
 
 

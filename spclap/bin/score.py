@@ -24,9 +24,11 @@ from spclap.evaluate.results import (
     Values,
     difference_rows,
     figures,
+    kept_results,
     load_values,
     merge_results,
     model_rows,
+    pairs_of,
     pooled_rows,
     save_values,
 )
@@ -163,13 +165,13 @@ def main() -> None:
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common = {"corpus": args.corpus, "seed": args.seed}
-    values, rows = {}, []
+    values, rows = kept_results(args.exp, scenes_digest(args.data))
     for folder in folders:
         if json.loads((folder / "done.json").read_text())["dump"] != digest(args.dump / "done.json"):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
         values[folder.name], results = score(folder, corpus, common, conf, args.ngpu)
         rows += results
-    rows += difference_rows(values, common, conf)
+    rows += difference_rows(values, pairs_of(values, conf), common, conf)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders if task_of(folder) == "clap"})
     merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes_digest(args.data), conf))
 

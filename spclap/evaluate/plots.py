@@ -82,23 +82,21 @@ def assignment_bars(rows: Sequence[tuple[str, int, float, float, float]], path: 
     if not rows:
         return
     sizes = sorted({row[1] for row in rows})
-    width = max(3.6, 0.8 * len({row[0] for row in rows}))
-    figure = Figure(figsize=(width * len(sizes), 3.8), layout="constrained")
-    axes = figure.subplots(1, len(sizes), squeeze=False)[0]
+    models = len({row[0] for row in rows})
+    figure = Figure(figsize=(1.6 + 3.6 * len(sizes), 1.2 + 0.3 * models), layout="constrained")
+    axes = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
     for axis, size in zip(axes, sizes, strict=True):
-        if width > 3.6:
-            axis.tick_params(axis="x", labelrotation=30)
         chosen = [row for row in rows if row[1] == size]
         values = np.array([row[2] for row in chosen])
         errors = np.array([[row[2] - row[3], row[4] - row[2]] for row in chosen]).T
         colours = [COLOURS[i % len(COLOURS)] for i in range(len(chosen))]
-        axis.bar([row[0] for row in chosen], values, yerr=errors, capsize=4, color=colours)
+        axis.barh([row[0] for row in chosen], values, xerr=errors, capsize=3, color=colours)
         for place, (_, _, value, _, high) in enumerate(chosen):
-            axis.annotate(f"{value:.1f}", (place, high), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+            axis.annotate(f"{value:.1f}", (high, place), (3, 0), textcoords="offset points", va="center", fontsize=9)
         chance = 100 / math.factorial(size)
-        axis.axhline(chance, color="black", linestyle="--", linewidth=1, label=f"chance, {chance:.1f}")
-        axis.legend(loc="upper left", frameon=False, fontsize=9)
-        axis.set(ylim=(0, 115), yticks=range(0, 101, 20), ylabel="scenes right (%), 95% interval")
-        axis.set_title(f"Content-space assignment, {size} sources")
-        axis.title.set_fontsize(10)
+        axis.axvline(chance, color="black", linestyle="--", linewidth=1, label="chance")
+        axis.margins(y=0.02)
+        axis.set(xlim=(0, 112), xticks=range(0, 101, 20), xlabel="scenes right (%), 95% interval")
+        axis.set_title(f"Assignment of {size} sources, chance {chance:.1f}", fontsize=10)
+    axes[0].invert_yaxis()
     _save(figure, path)

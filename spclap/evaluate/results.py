@@ -4,6 +4,7 @@ import fnmatch
 import json
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,17 @@ def model_rows(tag: str, values: Values, common: dict, conf: ScoreConf) -> list[
     return rows
 
 
-def difference_rows(models: dict[str, Values], common: dict, conf: ScoreConf) -> list[dict]:
-    """Rows of paired differences, tagged `first-second`, for models that were scored on the same scenes."""
+def pairs_of(tags: Iterable[str], conf: ScoreConf) -> list[tuple[str, str]]:
+    """Pairs of these tags whose difference is to be reported."""
+    tags = sorted(tags)
+    pairs = [(tag, second) for first, second in conf.pairs for tag in fnmatch.filter(tags, first) if second in tags]
+    return [(first, second) for first, second in dict.fromkeys(pairs) if first != second]
+
+
+def difference_rows(models: dict[str, Values], pairs: list[tuple], common: dict, conf: ScoreConf) -> list[dict]:
+    """Rows of paired differences, tagged `first-second`, of models that were scored on the same scenes."""
     rows = []
-    pairs = [(tag, second) for first, second in conf.pairs for tag in fnmatch.filter(sorted(models), first)]
-    for first, second in dict.fromkeys(pairs):
-        if second not in models or first == second:
-            continue
+    for first, second in pairs:
         for metric in sorted(models[first].keys() & models[second].keys()):
             a, b = models[first][metric], models[second][metric]
             if len(a) != len(b):  # SELD leaves out scenes of labels that it has no class for
@@ -82,6 +87,19 @@ def load_values(folder: Path) -> tuple[Values, str]:
     return values, str(values.pop("scenes", ""))
 
 
+def kept_results(models: Path, scenes: str) -> tuple[dict[str, Values], list[dict]]:
+    """Tag -> values, and the rows, of models scored on these scenes whose weights are not there any more."""
+    values, rows = {}, []
+    for path in sorted(models.glob("*/outcomes.npz")):
+        if (path.parent / "done.json").exists() or ".old" in path.parent.name:
+            continue
+        found, scored = load_values(path.parent)
+        if scored == scenes:
+            values[path.parent.name] = found
+            rows += json.loads((path.parent / "scores.json").read_text(encoding="utf-8"))["results"]
+    return values, rows
+
+
 def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Values]]:
     """Seed -> tag -> values of all models scored on these scenes."""
     seeds: dict[int, dict[str, Values]] = {}
@@ -98,24 +116,32 @@ def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Va
 
 
 def pooled_rows(corpus_folder: Path, corpus: str, scenes: str, conf: ScoreConf) -> list[dict]:
-    """Rows over all seeds that were scored on the scenes of that digest (seed = "0+1+2"), none for a single seed.
+    """Rows over seeds (seed = "0+1+2") of what was scored with two or more on the scenes of that digest.
 
-    Every scene counts once, with its mean over seeds, so the interval is over scenes.
+    A model is pooled over all its seeds, a difference over those that both models have. Every scene counts once, with
+    its mean over seeds, so the interval is over scenes.
     """
-    seeds = _values_of_seeds(corpus_folder, scenes)
-    if len(seeds) < 2:
-        return []
-    common = {"corpus": corpus, "seed": "+".join(map(str, sorted(seeds)))}
-    tags = [tag for tag in next(iter(seeds.values())) if all(tag in models for models in seeds.values())]
-    pooled = {
-        tag: {
-            metric: np.mean([models[tag][metric] for models in seeds.values()], axis=0)
-            for metric in next(iter(seeds.values()))[tag]
-        }
-        for tag in tags
+    models = _values_of_seeds(corpus_folder, scenes)
+    seeds = {
+        tag: frozenset(seed for seed in models if tag in models[seed]) for values in models.values() for tag in values
     }
-    rows = [row for tag, values in pooled.items() for row in model_rows(tag, values, common, conf)]
-    return rows + difference_rows(pooled, common, conf)
+    pairs = pairs_of(seeds, conf)
+    both = {pair: seeds[pair[0]] & seeds[pair[1]] for pair in pairs}
+    rows = []
+    for chosen in sorted({*seeds.values(), *both.values()}, key=sorted):
+        if len(chosen) < 2:
+            continue
+        common = {"corpus": corpus, "seed": "+".join(map(str, sorted(chosen)))}
+        pooled = {tag: _mean([models[seed][tag] for seed in chosen]) for tag in seeds if chosen <= seeds[tag]}
+        own = [tag for tag in pooled if seeds[tag] == chosen]
+        rows += [row for tag in own for row in model_rows(tag, pooled[tag], common, conf)]
+        rows += difference_rows(pooled, [pair for pair in pairs if both[pair] == chosen], common, conf)
+    return rows
+
+
+def _mean(values: list[Values]) -> Values:
+    """Each metric's mean of every scene."""
+    return {metric: np.mean([one[metric] for one in values], axis=0) for metric in values[0]}
 
 
 def merge_results(path: Path, rows: list[dict]) -> None:
