@@ -125,7 +125,7 @@ stage0() {
   local files options=()
   mapfile -t files < <(configs data)
   [ -z "$esc50_dir" ] || options+=(--esc50_dir "$esc50_dir")
-  [ -z "$audiocaps_dir" ] || options+=(--audiocaps_dir "$audiocaps_dir")
+  [ -z "$audiocaps_dir" ] || options+=(--audiocaps_dir "$audiocaps_dir" --nj "$nj")
   [ -z "$audioset_dir" ] || options+=(--audioset_dir "$audioset_dir")
   python "egs/$corpus/local/data.py" --out "$datadir" --conf "${files[@]:1}" ${options[@]+"${options[@]}"}
   python utils/validate_data_dir.py "$datadir/train" "$datadir/valid" "$datadir/test"
@@ -178,11 +178,14 @@ stage5() {
 }
 
 stage6() {
-  local tag files
-  need "$models/${arch:+${arch}_}scl/done.json" 4
-  for tag in single multi scl; do
-    train_from "${arch:+${arch}_}$tag" "${arch:+${arch}_}${tag}_captions" train_caption
+  local name tag files found=
+  for name in single multi "scl${ablation:+_$ablation}"; do
+    tag=${arch:+${arch}_}$name
+    [ -e "$models/$tag/done.json" ] || { log "$models/$tag is not trained, so it gets no captioner"; continue; }
+    train_from "$tag" "${tag}_captions" train_caption
+    found=1
   done
+  [ -n "$found" ] || die "$models has no model that could be given a captioner; stages 3 and 4 make them"
   mapfile -t files < <(configs caption)
   python -m spclap.bin.caption --data "$datadir" --dump "$dumpdir" --exp "$models" --ngpu "$ngpu" --conf "${files[@]}"
 }

@@ -38,18 +38,30 @@ def print_similarity(vectors: dict[str, np.ndarray]) -> None:
 
 
 def caption(args: argparse.Namespace) -> None:
-    from spclap.data.audio import read_stereo
+    from spclap.data.audio import MIN_SECONDS, read_stereo
     from spclap.inference import SpatialCLAP
 
     model = SpatialCLAP.from_pretrained(args.model, args.device)
-    rate, window = model.sample_rate, round(args.window * model.sample_rate)
+    rate, seconds = model.sample_rate, args.window or model.scene_seconds
+    if seconds < MIN_SECONDS or args.beams < 1:
+        raise DataError(f"--window is {seconds} s, --beams {args.beams}; they must be {MIN_SECONDS} s and 1 or more")
+    window = round(seconds * rate)
     for file in args.files:
         stereo = read_stereo(file, rate)
-        starts = range(0, max(stereo.shape[1] - window, 0) + 1, window)
-        for start in starts:
-            (text,) = model.caption([stereo[:, start : start + window]], rate, args.beams)
-            when = f" {start / rate:.1f}-{(start + window) / rate:.1f} s" if len(starts) > 1 else ""
+        length = stereo.shape[1]
+        for start in window_starts(length, window):
+            part = stereo[:, start : start + window]
+            text = model.caption([part], rate, args.beams)[0] if part.any() else "(silence)"
+            when = f" {start / rate:.1f}-{(start + window) / rate:.1f} s" if length > window else ""
             print(f"{file}{when}: {text}")
+
+
+def window_starts(length: int, window: int) -> list[int]:
+    """Where windows of a recording begin: one after the other, the last one at its end."""
+    starts = list(range(0, length - window + 1, window)) or [0]
+    if starts[-1] + window < length:
+        starts.append(length - window)
+    return starts
 
 
 def export(args: argparse.Namespace) -> None:
@@ -86,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
 
     add = commands.add_parser("caption", parents=[listening], help="say what sounds where, long files by window")
     add.add_argument("files", nargs="+", **recording)
-    add.add_argument("--window", type=float, default=2.0, help="s; as long as the scenes of the training is best")
+    add.add_argument("--window", type=float, help="s; as long as the scenes that the model learned from if not given")
     add.add_argument("--beams", type=int, default=1, help="1: greedy")
     add.set_defaults(run=caption)
 

@@ -16,7 +16,7 @@ import torch
 from spclap.data.audio import check_stereo, read_stereo
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
-from spclap.model.checkpoints import load_captioner, load_model
+from spclap.model.checkpoints import about, load_captioner, load_model
 from spclap.model.features import SAMPLE_RATE
 from spclap.model.spatial_clap import SpatialClap
 
@@ -39,6 +39,11 @@ class SpatialCLAP:
     @property
     def device(self) -> torch.device:
         return self.clap.logit_scale.device
+
+    @property
+    def scene_seconds(self) -> float:
+        """s, length of the scenes that the model learned from."""
+        return about(self.folder)["scene_seconds"]
 
     @torch.inference_mode()
     def embed_audio(self, recordings: Sequence[Recording], sample_rate: int | None = None) -> np.ndarray:

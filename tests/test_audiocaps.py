@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from spclap.data.audio import read_clip, unreadable
+from spclap.data.audio import read_clip
 from spclap.data.datadir import load_datadir
 from spclap.errors import DataError
 
@@ -50,11 +50,13 @@ def corpus(request, tmp_path) -> Path:
     """Train: one caption a clip, all naming schemes and formats; val and test: five captions a clip."""
     folder, rows = tmp_path / "AudioCaps", {}
     files = ["train/{id}.wav", "train/Y{id}.flac", "{id}_{start}.ogg", "Y{id}_{start}.m4a", "deep/er/{id}.m4a"]
-    rows["train"] = [(i, f"-tr_{i:07d}", 30 + i, f"a sound, number {i}") for i in range(10)]
+    rows["train"] = [(i, f"-tr_{i:07d}", 30 + i, f"A sound, number {i}.") for i in range(12)]
     files[2] = "{row}.flac" if request.param else files[2]
     for number, name, start, _ in rows["train"][:8]:
         write(folder / "audio" / files[number % 5].format(id=name, start=start, row=number), sound(200 + 50 * number))
     (folder / "audio" / "train" / "-tr_0000008.wav").write_text("no audio")  # and the ninth is missing
+    write(folder / "audio" / "-tr_0000010.wav", 0 * sound(100))
+    write(folder / "audio" / "-tr_0000011.wav", sound(100, 12.0))
     for split in ("val", "test"):
         rows[split] = [(i, f"{split}{i // 5}", 10, f"words {i}") for i in range(20)]
         for number in range(4):
@@ -74,7 +76,7 @@ def corpus(request, tmp_path) -> Path:
     ids = list(NAMES)
     for split in rows.values():
         for number, name in enumerate(dict.fromkeys(row[1] for row in split)):
-            if name != "-tr_0000007":
+            if name != "-tr_0000007":  # not listed
                 lines.append(f'{name}, 30.000, 40.000, "{ids[number % 3]},{ids[(number + 1) % 3]}"')
     (audioset / "unbalanced_train_segments.csv").write_text("\n".join(lines) + "\n")
     return folder
@@ -90,17 +92,23 @@ def stage0(corpus: Path, *options: str) -> subprocess.CompletedProcess:
 def test_files_of_all_names_and_formats_are_found(corpus):
     result = stage0(corpus)
     assert result.returncode == 0, result.stderr
-    assert "train: 10 clips, 8 found, 1 missing, 1 unreadable" in result.stderr
+    assert "train: 12 clips, 8 found, 1 missing, 3 unfit" in result.stderr
     clips = load_datadir(corpus.parent / "data" / "train")
     assert [clip.id for clip in clips] == [f"Y-tr_{i:07d}_{30 + i}" for i in range(8)]
-    assert clips[3].captions == ("a sound, number 3",) and clips[3].labels == (clips[3].id,)
+    assert clips[3].captions == ("A sound, number 3",) and clips[3].labels == (clips[3].id,)
     for number, clip in enumerate(clips):
         spectrum = np.abs(np.fft.rfft(read_clip(clip.path, 16000)[2000:12000] * np.hanning(10000)))
         assert abs(spectrum.argmax() * 1.6 - (200 + 50 * number)) < 2, clip.path
     report = (corpus.parent / "data" / "audio.tsv").read_text().splitlines()
-    assert report[0] == "split\tclip\tstatus\tfile" and len(report) == 1 + 10 + 4 + 4
-    assert "train\tY-tr_0000009_39\tmissing\t" in report
-    assert any(line.startswith("train\tY-tr_0000008_38\t") and "found" not in line for line in report)
+    assert report[0].startswith("split\tclip\tstatus\tfile\t") and len(report) == 1 + 12 + 4 + 4
+    assert "train\tY-tr_0000009_39\tmissing\t\t" in report
+    status = {line.split("\t")[1]: line.split("\t")[2] for line in report}
+    for clip, problem in (
+        ("8_38", "not readable"),
+        ("10_40", "samples are zero"),
+        ("11_41", "12.0 s, more than a seg"),
+    ):
+        assert problem in status[f"Y-tr_{clip.zfill(10)}"]
     test = load_datadir(corpus.parent / "data" / "test")
     assert [len(clip.captions) for clip in test] == [5] * 4 and test[0].captions[0] == "words 0"
     check = [
@@ -109,6 +117,12 @@ def test_files_of_all_names_and_formats_are_found(corpus):
         *(corpus.parent / "data" / s for s in ("train", "valid", "test")),
     ]
     assert subprocess.run(check, cwd=ROOT).returncode == 0
+    again = stage0(corpus)
+    assert (
+        "audio files: 0clip" in again.stderr and "8 found, 1 missing, 3 unfit" in again.stderr
+    )  # nothing is read twice
+    write(corpus / "audio" / "-tr_0000010.wav", sound(100))
+    assert "9 found, 1 missing, 2 unfit" in stage0(corpus).stderr
 
 
 def test_events_come_from_audioset_and_clips_without_are_left_out(corpus):
@@ -165,7 +179,6 @@ def test_damaged_m4a_and_a_missing_decoder_are_named(tmp_path, monkeypatch):
     (tmp_path / "a.m4a").write_bytes(b"no audio at all")
     with pytest.raises(DataError, match="a.m4a: not readable as audio"):
         read_clip(tmp_path / "a.m4a", 16000)
-    assert "not readable" in unreadable(tmp_path / "a.m4a")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DataError, match=r"pip install -e .\[m4a\]"):
         read_clip(tmp_path / "a.m4a", 16000)

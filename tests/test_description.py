@@ -37,8 +37,24 @@ def test_captions_of_scenes_come_back(where):
         ("a person walks in front of a shop on the left side", [("a person walks in front of a shop", "left")]),
         ("a cat on your left; birds in the centre", [("a cat", "left"), ("birds", "front")]),
         ("the engine is left running in front", [("the engine is left running", "front")]),
+        ("a dog barks on the left side, and in front rain falls", [("a dog barks", "left"), ("rain falls", "front")]),
+        ("on the left side a dog barks, and rain falls in front", [("a dog barks", "left"), ("rain falls", "front")]),
+        ("on the left: a dog barks; in front: rain", [("a dog barks", "left"), ("rain", "front")]),
+        ("a dog on the left side barking loudly, and rain falls  in front",
+         [("a dog barking loudly", "left"), ("rain falls", "front")]),
+        ("a dog on the left side, in front rain and wind, and a bell to the right",
+         [("a dog", "left"), ("rain and wind", "front"), ("a bell", "right")]),
+        ("a man speaks in the middle of a crowd on the left side", [("a man speaks in the middle of a crowd", "left")]),
+        ("a knock at the front door on the right side", [("a knock at the front door", "right")]),
+        ("a car speeds ahead on the left side", [("a car speeds ahead", "left")]),
+        ("a fan switches on right away in front", [("a fan switches on right away", "front")]),
+        ("a train passes from left to right in front", [("a train passes from left to right", "front")]),
+        ("rain in front of me, and a cat towards the far left", [("rain", "front"), ("a cat", "left")]),
+        ("a cat on the left-hand side of you, and rain ahead", [("a cat", "left"), ("rain", "front")]),
+        ("a cat at the centre-right", [("a cat", "front-right")]),
+        ("a dog on the left side, and on the right side", [("a dog", "left"), ("", "right")]),
         ("a dog barks", []),
-        ("on the left side", []),
+        ("on the left side", [("", "left")]),
         ("", []),
     ],
 )  # fmt: skip
@@ -46,7 +62,7 @@ def test_other_words_and_orders(caption, expected):
     assert parse(caption) == expected
 
 
-SOURCES = [("a dog", "left"), ("rain", "front")]
+SOURCES = [(["a dog", "a hound"], "left"), (["rain"], "front")]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +76,11 @@ SOURCES = [("a dog", "left"), ("rain", "front")]
         ("a dog on the left side, and rain in front, and a cat on the right side", False),
         ("a dog on the left side, and rain in the front-left", False),
         ("a dog and rain", False),
+        ("a hound on the left side, and rain in front", True),
+        ("a hound in front, and rain on the left side", False),
+        ("a dog on the left side, and a dog in front", False),
+        ("snow on the left side, and snow in front", False),  # either may be the dog: a tie
+        ("a dog on the left side, and in front", False),
     ],
 )
 def test_spatial_accuracy(caption, right):
@@ -74,6 +95,8 @@ def test_spatial_accuracy(caption, right):
         ("a dog on the left side", 0.5),
         ("a dog on the left side, and rain in front, and snow on the right side", 2 / 3),
         ("rain on the left side, and a dog in front", 0.0),
+        ("a hound on the left side, and rain in front", 1.0),
+        ("a dog on the left side, and rain in front, and on the right side", 2 / 3),
         ("nothing", 0.0),
     ],
 )

@@ -23,10 +23,10 @@ def folder(tmp_path_factory):
 
 
 def recording(seconds: float, rate: int = 48000, seed: int = 0) -> np.ndarray:
-    """A chirp that fades away over noise 40 dB below: a float32 FFT leaves quieter cells to rounding."""
+    """A chirp that fades away over noise 100 dB below."""
     time = np.arange(round(seconds * rate)) / rate
     chirp = np.sin(2 * np.pi * (60 * time + 0.4 * rate / seconds / 2 * time**2)) * np.exp(-3 * time / seconds)
-    return (0.5 * chirp + 1e-2 * np.random.default_rng(seed).standard_normal(len(time))).astype("f")
+    return (0.5 * chirp + 1e-5 * np.random.default_rng(seed).standard_normal(len(time))).astype("f")
 
 
 def reference(audio: np.ndarray) -> torch.Tensor:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import yaml
 from small_training import train
 
-from spclap.evaluate.protocols import Embeddings, captions_of_clips
+from spclap.bin.table1 import of_groups
+from spclap.evaluate.protocols import Embeddings, captions_of_clips, gallery, retrieval
 from spclap.scene.caption import caption_at
 from spclap.scene.grid import Grid
 
@@ -24,11 +26,13 @@ def grid(clips, bank) -> Grid:
 
 
 def test_galleries_are_those_of_the_paper(grid, bank):
+    """Of seven clips six make pairs and triples, as 972 of AudioCaps' 975 do."""
+    assert len(grid.clips) == 6
     fixed = grid.fixed_rir()
     assert [scene.sources[0].clip for scene in fixed] == [clip.id for clip in grid.clips]
     assert len({scene.sources[0].rir for scene in fixed}) == 1 and fixed[0].sources[0].direction == "front"
     one = Counter((s.sources[0].clip, s.sources[0].direction) for s in grid.every_direction(1))
-    assert len(one) == 7 * 5 and set(one.values()) == {1}
+    assert len(one) == 6 * 5 and set(one.values()) == {1}
     two = grid.every_direction(2)
     pairs = Counter(tuple(source.clip for source in scene.sources) for scene in two)
     assert len(pairs) == 3 and set(pairs.values()) == {20}
@@ -36,7 +40,13 @@ def test_galleries_are_those_of_the_paper(grid, bank):
     assert len({(s.sources[0].clip, s.sources[0].direction, s.sources[1].direction) for s in two}) == 60
     three = grid.one_direction(3)
     assert len(three) == 2 and all(len({s.direction for s in scene.sources}) == 3 for scene in three)
-    for scene in two + three:
+    orders = grid.every_order(3)
+    assert len(orders) == 12 and len({scene.id for scene in orders}) == 12
+    for number, scene in enumerate(three):
+        places = {tuple((s.clip, s.direction) for s in order.sources) for order in orders[6 * number : 6 * number + 6]}
+        clips, directions = zip(*[(s.clip, s.direction) for s in scene.sources], strict=True)
+        assert places == {tuple(zip(order, directions, strict=True)) for order in permutations(clips)}
+    for scene in two + orders:
         for source in scene.sources:
             assert bank.table.room[source.rir] == scene.room and bank.table.direction[source.rir] == source.direction
 
@@ -51,6 +61,19 @@ def test_scenes_depend_on_the_seed_alone(grid, clips, bank):
     assert Grid(clips[:7], bank, 3).one_direction(2) == grid.one_direction(2)
     assert Grid(clips[:7], bank, 4).one_direction(2) != grid.one_direction(2)
     assert len({scene.sources[0].direction for n in range(8) for scene in Grid(clips, bank, n).one_direction(1)}) == 5
+
+
+def test_intervals_resample_groups_of_queries():
+    outcomes = np.array([True, True, False, False, True, False])
+    assert of_groups(outcomes, 3).tolist() == [100, 0, 50]
+
+
+def test_scenes_that_say_the_same_stay_in_the_papers_galleries(grid):
+    embeddings = Fake(FakeClap())
+    scenes = grid.fixed_rir()
+    embeddings.add([*scenes, scenes[0]], np.random.default_rng(9).standard_normal((7, 4)))
+    assert [len(retrieval(embeddings, every)[0]) for every in (False, True)] == [len(gallery(scenes)), 7]
+    assert retrieval(embeddings, every=True)[0][[0, -1]].min() > 0  # two equal captions tie
 
 
 class FakeClap:
@@ -70,7 +93,7 @@ class Fake(Embeddings):
 def test_several_captions_of_a_clip_against_brute_force(grid):
     embeddings = Fake(FakeClap())
     scenes = grid.fixed_rir()
-    embeddings.add(scenes, np.random.default_rng(9).standard_normal((7, 4)))
+    embeddings.add(scenes, np.random.default_rng(9).standard_normal((6, 4)))
     captions = {clip.id: tuple(f"{clip.id} caption {i}" for i in range(1 + n % 3)) for n, clip in enumerate(grid.clips)}
     a2t, t2a = captions_of_clips(embeddings, captions)
     rows, ranks_of_captions = [], []
@@ -102,5 +125,10 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     outcomes = json.loads((tmp_path / "table1.json").read_text())["concat_scl"]
     columns = yaml.safe_load((ROOT / "conf" / "table1.yaml").read_text())["columns"]
     assert rows[1][3 + columns.index("direction_1src")].startswith(f"{np.mean(outcomes['direction_1src']):.1f} [")
-    assert len(outcomes["r1_a2t_fixed"]) <= 4 and len(outcomes["direction_2src"]) == 2
+    clips, groups = len(outcomes["r1_a2t_fixed"]), len(outcomes["r1_a2t_2src_grid"])
+    assert (
+        f"{clips} clips, {groups} pairs, 2 triples. Queries" in text
+        and f"2src_grid {20 * groups}, {20 * groups};" in text
+    )
+    assert "torch: " in text and len(outcomes["direction_2src"]) == 2
     assert "Captions per clip: 2; 4 clips, 8 captions" in text

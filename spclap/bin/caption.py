@@ -8,98 +8,165 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap.bin import run_main
+from spclap.bin import environment, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
-from spclap.data.stamp import require_dump
+from spclap.data.stamp import Stamp, digest, require_dump, scenes_digest
 from spclap.errors import DataError
-from spclap.evaluate.captioning import TextSimilarity, Values, caption_scores
+from spclap.evaluate.captioning import (
+    STATISTICS,
+    BertScore,
+    CaptionConf,
+    TextSimilarity,
+    Values,
+    caption_scores,
+    notes,
+)
 from spclap.evaluate.description import DEFINITIONS
 from spclap.evaluate.metrics import bootstrap, paired_difference, shown
+from spclap.evaluate.results import pairs_of
 from spclap.scene.caption import caption_at
-from spclap.scene.conf import CaptionConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene
 
 SUFFIX = "_captions"  # of the folder of a captioner, after the name of the model that it listens to
+SHUFFLED = ", vectors shuffled"  # after the name of a model that speaks of another scene's vector
+DETAILS = {
+    "bleu4": "BLEU of the whole corpus with n-grams of 1 to 4 words",
+    "meteor": "mean over captions",
+    "cider": "weights of words from the references of the scenes of that size",
+    "bertscore": "F1 without idf and rescaling, best of the references",
+    "sbert": "cosine of MiniLM's vectors, best of the references",
+    **DEFINITIONS,
+}
 
 
 def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
     """The scene's own caption first, then one for each further caption of its clips, all clips stepping together."""
     where = [source.direction for source in scene.sources]
-    texts = [[source.caption, *(c for c in captions[source.clip] if c != source.caption)] for source in scene.sources]
-    count = max(map(len, texts))
-    return [caption_at([text[min(i, len(text) - 1)] for text in texts], where) for i in range(count)]
+    texts = [of_source(source, captions) for source in scene.sources]
+    return [caption_at([text[min(i, len(text) - 1)] for text in texts], where) for i in range(max(map(len, texts)))]
 
 
-class Listener:
-    """A trained captioner and the test scenes."""
-
-    def __init__(self, folder: Path, corpus: Corpus, conf: CaptionConf, ngpu: int = 0):
-        from spclap.engine.trained import load_training
-
-        self.folder, self.corpus, self.conf = folder, corpus, conf
-        self.model, _ = load_training(folder, corpus, ngpu)
-
-    def captions(self, size: int, shuffled: bool) -> tuple[list[Scene], list[str]]:
-        """Scenes of `size` sources and what is said of them; `shuffled`: of another scene's vector, a control."""
-        corpus, scenes = self.corpus, self.corpus.fixed("test", size)
-        sounds = (corpus.pack("test"), corpus.bank("test"), corpus.samples)
-        vectors = self.model.embed_scenes(scenes, *sounds, f"{self.folder.name} {size}src")
-        if shuffled:
-            vectors = vectors[np.random.default_rng(0).permutation(len(vectors))]
-        vectors = torch.from_numpy(vectors).to(self.model.clap.logit_scale.device)
-        said: list[str] = []
-        for first in range(0, len(vectors), 64):
-            said += self.model.captioner.generate(vectors[first : first + 64], self.conf.beams, self.conf.max_tokens)
-        return scenes, said
-
-    def score(self, similarity: TextSimilarity, shuffled: bool = False) -> tuple[dict[int, Values], list[dict]]:
-        """Number of sources -> values per scene, and a record of each scene."""
-        known = {clip.id: clip.captions for clip in load_datadir(self.corpus.data / "test")}
-        values, records = {}, []
-        for size in self.corpus.fixed_counts("test"):
-            scenes, said = self.captions(size, shuffled)
-            sources = [[(source.caption, source.direction) for source in scene.sources] for scene in scenes]
-            texts = [references(scene, known) for scene in scenes]
-            values[size] = caption_scores(sources, texts, said, similarity)
-            for index, scene in enumerate(scenes):
-                figures = {name: float(found[index]) for name, found in values[size].items()}
-                records.append(
-                    {"scene": scene.id, "sources": size, "references": texts[index], "caption": said[index], **figures}
-                )
-        return values, records
+def of_source(source, captions: dict[str, tuple[str, ...]]) -> list[str]:
+    """All captions of a source's clip, its own in the scene first."""
+    return [source.caption, *(caption for caption in captions[source.clip] if caption != source.caption)]
 
 
-def table(models: dict[str, dict[int, Values]], conf: CaptionConf) -> str:
+def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu: int) -> dict[str, str]:
+    """Scene id -> caption of all test scenes by a trained captioner, or of other scenes' vectors with `shuffled`.
+
+    They are kept in the captioner's folder, `captions/` and `shuffled/`, for as long as nothing changes.
+    """
+    from spclap.engine.trained import load_training
+
+    place = folder / ("shuffled" if shuffled else "captions")
+    stamp = Stamp(
+        place, model=digest(folder / "done.json"), scenes=scenes_digest(corpus.data),
+        dump=digest(corpus.dump / "done.json"), beams=conf.beams, max_tokens=conf.max_tokens,
+    )  # fmt: skip
+    if not stamp.fresh():
+        stamp.begin()
+        model, _ = load_training(folder, corpus, ngpu)
+        said: dict[str, str] = {}
+        for size in corpus.fixed_counts("test"):
+            scenes = corpus.fixed("test", size)
+            sounds = (corpus.pack("test"), corpus.bank("test"), corpus.samples)
+            vectors = model.embed_scenes(scenes, *sounds, f"{folder.name} {size}src")
+            if shuffled:
+                vectors = vectors[np.random.default_rng(0).permutation(len(vectors))]
+            for part in np.array_split(np.arange(len(scenes)), -(-len(scenes) // 64)):
+                part_vectors = torch.from_numpy(vectors[part]).to(model.clap.logit_scale.device)
+                texts = model.captioner.generate(part_vectors, conf.beams, conf.max_tokens)
+                said.update(zip([scenes[i].id for i in part], texts, strict=True))
+        atomic_write_text(place / "captions.jsonl", "".join(json.dumps(pair) + "\n" for pair in said.items()))
+        stamp.write()
+    return dict(json.loads(line) for line in (place / "captions.jsonl").read_text(encoding="utf-8").splitlines())
+
+
+class Truth:
+    """The test scenes of a corpus with what captions are compared with."""
+
+    def __init__(self, corpus: Corpus, conf: CaptionConf):
+        self.captions = {clip.id: clip.captions for clip in load_datadir(corpus.data / "test")}
+        self.scenes = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
+        self.similarity = TextSimilarity()
+        self.bertscore = BertScore(**conf.bertscore) if conf.bertscore else None
+
+    def scores(self, said: dict[str, str]) -> dict[int, Values]:
+        """Number of sources -> values per scene."""
+        values = {}
+        for size, scenes in self.scenes.items():
+            sources = [[(of_source(source, self.captions), source.direction) for source in s.sources] for s in scenes]
+            texts = [references(scene, self.captions) for scene in scenes]
+            values[size] = caption_scores(
+                sources, texts, [said[scene.id] for scene in scenes], self.similarity, self.bertscore
+            )
+        return values
+
+    def counts(self, size: int) -> str:
+        """Number of references of scenes of that size."""
+        counts = [len(references(scene, self.captions)) for scene in self.scenes[size]]
+        return f"{min(counts)}-{max(counts)}" if min(counts) < max(counts) else str(counts[0])
+
+
+def table(models: dict[str, dict[int, Values]], conf: CaptionConf, truth: Truth) -> str:
     """Markdown in the columns of the paper's Table 2: a line per model and number of sources, then differences."""
     metrics = list(next(iter(next(iter(models.values())).values())))
-    lines = ["| model | sources | " + " | ".join(metrics) + " | n |", "|---|---|" + "---|" * (len(metrics) + 1)]
+    lines = ["| model | sources | " + " | ".join(metrics) + " | n | references |", "|" + "---|" * (len(metrics) + 4)]
     for name, sizes in models.items():
         for size, values in sizes.items():
-            cells = [shown(*bootstrap(values[metric], conf.bootstrap), digits=3) for metric in metrics]
-            lines.append(f"| {name} | {size} | " + " | ".join(cells) + f" | {len(values[metrics[0]])} |")
-    for first, second in conf.pairs:
-        if first in models and second in models:
-            for size in models[first]:
-                pairs = [(models[first][size][metric], models[second][size][metric]) for metric in metrics]
-                cells = [shown(*paired_difference(*pair, conf.bootstrap), digits=3) for pair in pairs]
-                lines.append(f"| {first}-{second} | {size} | " + " | ".join(cells) + " | |")
+            found = (bootstrap(values[m], conf.bootstrap, statistic=STATISTICS.get(m)) for m in metrics)
+            cells = [shown(*figure, digits=3) for figure in found]
+            lines.append(
+                f"| {name} | {size} | {' | '.join(cells)} | {len(values[metrics[0]])} | {truth.counts(size)} |"
+            )
+    for first, second in pairs_of(models, conf.pairs):
+        for size, values in models[first].items():
+            found = (
+                paired_difference(values[m], models[second][size][m], conf.bootstrap, statistic=STATISTICS.get(m))
+                for m in metrics
+            )
+            cells = [shown(*figure, digits=3) for figure in found]
+            lines.append(f"| {first}-{second} | {size} | {' | '.join(cells)} | | |")
     return "\n".join(lines)
 
 
-def examples(records: dict[str, list[dict]], count: int) -> str:
-    """Markdown: `count` scenes of two sources with what every model says of them, best and worst of the first model."""
-    first = next(iter(records.values()))
-    chosen = sorted((r for r in first if r["sources"] == 2), key=lambda record: (record["dw_sbert"], record["scene"]))
-    chosen = chosen[-(count // 2) :][::-1] + chosen[: count - count // 2]
-    by_scene = {name: {record["scene"]: record["caption"] for record in found} for name, found in records.items()}
-    head = "| reference | " + " | ".join(records) + " |\n|---|" + "---|" * len(records)
-    rows = [
-        f"| {record['references'][0]} | " + " | ".join(found[record["scene"]] for found in by_scene.values()) + " |"
-        for record in chosen
-    ]
-    return "\n".join([head, *rows])
+def examples(truth: Truth, said: dict[str, dict[str, str]], first: str, values: Values, count: int) -> str:
+    """Markdown: scenes of two sources with what every model says, half of them `first`'s best by dw_sbert, half its
+    worst."""
+    order = np.argsort(values["dw_sbert"], kind="stable")
+    count = min(count, len(order))
+    chosen = [*order[::-1][: count - count // 2], *order[: count // 2]]
+    lines = ["| scene | reference | " + " | ".join(said) + " |", "|" + "---|" * (len(said) + 2)]
+    for scene in (truth.scenes[2][index] for index in chosen):
+        cells = [scene.id, references(scene, truth.captions)[0], *(captions[scene.id] for captions in said.values())]
+        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def report(args: argparse.Namespace, conf: CaptionConf, corpus: Corpus, folders: list[Path]) -> str:
+    """All of captions.md."""
+    truth, said, models = Truth(corpus, conf), {}, {}
+    missing = notes(conf.bertscore)
+    for note in missing:
+        logging.warning("%s", note)
+    for folder in folders:
+        name = folder.name.removesuffix(SUFFIX)
+        said[name] = speak(folder, corpus, conf, False, args.ngpu)
+        models[name] = truth.scores(said[name])
+        if name in conf.control:
+            models[name + SHUFFLED] = truth.scores(speak(folder, corpus, conf, True, args.ngpu))
+    parts = [table(models, conf, truth), "Intervals: 95%, bootstrap over scenes."]
+    metrics = {metric for sizes in models.values() for values in sizes.values() for metric in values}
+    parts.append("\n".join(f"- {name}: {words}" for name, words in DETAILS.items() if name in metrics))
+    parts += ["\n".join(f"- not computed: {note}" for note in missing)] if missing else []
+    parts.append("- " + "; ".join(f"{key}: {value}" for key, value in environment().items()))
+    if 2 in truth.scenes:
+        first = next((name for name in conf.control if name in said), next(iter(said)))
+        parts.append(f"Scenes of two sources, the best and the worst of {first} by dw_sbert:")
+        parts.append(examples(truth, said, first, models[first][2], conf.examples))
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
@@ -117,20 +184,7 @@ def main() -> None:
     folders = [folder for folder in trained_folders(args.exp) if task_of(folder) == "caption"]
     if not folders:
         raise DataError(f"{args.exp}: no trained captioner; run stage 6 of run.sh")
-    similarity, models, records = TextSimilarity(), {}, {}
-    for folder in folders:
-        name, listener = folder.name.removesuffix(SUFFIX), Listener(folder, corpus, conf, args.ngpu)
-        models[name], records[name] = listener.score(similarity)
-        lines = "".join(json.dumps(record) + "\n" for record in records[name])
-        atomic_write_text(folder / "captions.jsonl", lines)
-        if name == conf.control:
-            models[f"{name}, vectors shuffled"] = listener.score(similarity, shuffled=True)[0]
-    counts = sorted({len(record["references"]) for found in records.values() for record in found})
-    text = table(models, conf)
-    text += f"\n\nReferences per scene: {counts[0]}-{counts[-1]}. bleu4 is of the corpus. Intervals: 95%, bootstrap.\n"
-    text += "".join(f"- {name}: {words}\n" for name, words in DEFINITIONS.items())
-    text += f"\nScenes of two sources, the best and the worst of {next(iter(records))} by dw_sbert:\n\n"
-    text += examples(records, conf.examples) + "\n"
+    text = report(args, conf, corpus, folders)
     atomic_write_text(args.exp / "captions.md", text)
     logging.info("%s: written", args.exp / "captions.md")
     print(text)

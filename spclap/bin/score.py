@@ -3,16 +3,13 @@
 import argparse
 import json
 import logging
-import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from spclap.bin import run_main
+from spclap.bin import environment, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text
 from spclap.data.stamp import digest, require_dump, scenes_digest
@@ -101,18 +98,6 @@ class Scorer:
             self.outcomes[f"assignment_{size}src"] = assignment(embeddings)
 
 
-def environment() -> dict[str, str]:
-    """What a reader needs to repeat a figure."""
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
-    return {
-        "git": git.stdout.strip() or "unknown",
-        "command": " ".join(sys.argv),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-    }
-
-
 def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf, ngpu: int) -> tuple[Values, list[dict]]:
     """Values per scene and rows of a model; those of an earlier scoring if nothing has changed."""
     made_from = {
@@ -171,7 +156,7 @@ def main() -> None:
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
         values[folder.name], results = score(folder, corpus, common, conf, args.ngpu)
         rows += results
-    rows += difference_rows(values, pairs_of(values, conf), common, conf)
+    rows += difference_rows(values, pairs_of(values, conf.pairs), common, conf)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders if task_of(folder) == "clap"})
     merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes_digest(args.data), conf))
 

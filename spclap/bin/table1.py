@@ -3,12 +3,13 @@
 import argparse
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import run_main
-from spclap.data.config import load_yaml
+from spclap.bin import environment, run_main
+from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
 from spclap.evaluate.metrics import bootstrap, shown
@@ -16,7 +17,23 @@ from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips,
 from spclap.scene.corpus import Corpus
 from spclap.scene.grid import Grid
 
-Values = dict[str, np.ndarray]  # metric -> outcome of each query, percent
+Values = dict[str, np.ndarray]  # metric -> mean outcome of each clip, pair or triple, percent
+
+
+@dataclass(frozen=True)
+class Table1Conf:
+    """conf/table1.yaml."""
+
+    seed: int
+    protocol: str
+    captions: str
+    columns: list[str]
+    rows: list[dict]  # name; model and fusion that are this row; paper: column -> figure
+
+
+def of_groups(outcomes: np.ndarray, groups: int) -> np.ndarray:
+    """Outcomes of queries, those of one clip or group after the other -> percent of each, what intervals resample."""
+    return 100.0 * outcomes.reshape(groups, -1).mean(axis=1)
 
 
 def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
@@ -29,19 +46,22 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
         return found
 
     fixed = embedded("fixed RIR", grid.fixed_rir())
-    galleries = {"fixed": fixed, **{f"{n}src": embedded(f"{n}src", grid.every_direction(n)) for n in (1, 2)}}
-    for name, scenes in galleries.items():
-        values[f"r1_a2t_{name}"], values[f"r1_t2a_{name}"] = (100.0 * (ranks == 0) for ranks in retrieval(scenes)[:2])
+    galleries = {"fixed": (fixed, len(grid.clips))}
+    for size in (1, 2):
+        galleries[f"{size}src_grid"] = (embedded(f"{size}src grid", grid.every_direction(size)), len(grid.groups(size)))
+    for name, (scenes, groups) in galleries.items():
+        for way, ranks in zip(("a2t", "t2a"), retrieval(scenes, every=True)[:2], strict=True):
+            values[f"r1_{way}_{name}"] = of_groups(ranks == 0, groups)
     captions = {clip.id: clip.captions for clip in grid.clips}
     for way, ranks in zip(("a2t", "t2a"), captions_of_clips(fixed, captions), strict=True):
         for k in (1, 5, 10):
             values[f"r{k}_{way}_captions"] = 100.0 * (ranks < k)
     for size in (1, 2, 3):
-        scenes = embedded(f"{size}src once", grid.one_direction(size))
+        scenes = embedded(f"{size}src", grid.every_order(3) if size == 3 else grid.one_direction(size))
         if size < 3:
             values[f"direction_{size}src"] = 100.0 * direction(scenes)[0]
         if size > 1:
-            values[f"assignment_{size}src"] = 100.0 * assignment(scenes)
+            values[f"assignment_{size}src"] = of_groups(assignment(scenes), len(grid.groups(size)))
     return values
 
 
@@ -73,23 +93,29 @@ def table(
     return "\n".join(lines)
 
 
-def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: dict, grid: Grid) -> str:
+def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: Table1Conf, grid: Grid) -> str:
     """Both tables, with the size of every gallery."""
-    columns = list(paper["columns"])
     seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
     first = next(iter(models.values()))
-    text = table(paper["rows"], rows_of(folders, paper["rows"]), models, seeds, columns)
-    text += "\n\nn (queries): " + ", ".join(f"{c} {len(first[c])}" for c in columns) + ". Galleries are as large; "
-    text += paper["protocol"].strip() + "\n\n"
     several = [name for name in first if name.endswith("_captions")]
-    text += "All captions of a clip (LAION's protocol for Clotho): " + paper["captions"].strip()
-    counts = sorted({len(clip.captions) for clip in grid.clips})
-    text += f" Captions per clip: {'-'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}; "
-    text += f"{len(first['r1_a2t_captions'])} clips, {len(first['r1_t2a_captions'])} captions.\n\n"
-    text += "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several) + "\n"
-    for tag, values in models.items():
-        text += f"| {tag} | " + " | ".join(shown(*bootstrap(values[name])) for name in several) + " |\n"
-    return text
+    counts = dict.fromkeys(str(count(len(clip.captions) for clip in grid.clips)) for count in (min, max))
+    clips, pairs, triples = (len(grid.groups(size)) for size in (1, 2, 3))
+    head = "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several)
+    lines = [
+        f"| {tag} | " + " | ".join(shown(*bootstrap(values[name])) for name in several) + " |"
+        for tag, values in models.items()
+    ]
+    return "\n\n".join([
+        table(paper.rows, rows_of(folders, paper.rows), models, seeds, paper.columns),
+        f"{clips} clips, {pairs} pairs, {triples} triples. Queries, and captions or recordings that each ranks: fixed "
+        f"{clips}, {clips}; 1src_grid {5 * clips}, {5 * clips}; 2src_grid {20 * pairs}, {20 * pairs}; direction_1src "
+        f"{clips}, 5; direction_2src {pairs}, 25; assignment_2src {pairs}, 2; assignment_3src {6 * triples}, 6. One "
+        f"caption a clip. Intervals: 95%, bootstrap over clips, pairs or triples. {' '.join(paper.protocol.split())}",
+        f"All captions of a clip (LAION's protocol for Clotho): {' '.join(paper.captions.split())} Captions per clip: "
+        f"{'-'.join(counts)}; {len(first['r1_a2t_captions'])} clips, {len(first['r1_t2a_captions'])} captions.",
+        "\n".join([head, *lines]),
+        "; ".join(f"{key}: {value}" for key, value in environment().items()),
+    ]) + "\n"  # fmt: skip
 
 
 def main() -> None:
@@ -103,13 +129,13 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import load_training, require_clap
 
-    paper, corpus = load_yaml(*args.conf), Corpus(args.data, args.dump)
+    paper, corpus = load_config(Table1Conf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)
     for folder in args.models:
         require_clap(folder)
         folders[folder.name].append(folder)
-    grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper["seed"])
+    grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper.seed)
     models = {
         tag: pooled([score(load_training(f, corpus, args.ngpu)[0], corpus, grid, str(f)) for f in found])
         for tag, found in folders.items()

@@ -9,7 +9,7 @@ import soxr
 
 from spclap.data.containers import is_truncated
 from spclap.data.datadir import DataError
-from spclap.data.decode import check_container, decode
+from spclap.data.decode import decode
 
 MIN_SECONDS = 0.1  # shorter recordings have no frame for every encoder
 CONTAINERS = (".m4a", ".mp4", ".aac", ".webm")  # what libsndfile does not read; the extra `m4a` does
@@ -40,20 +40,6 @@ def _absent(path: Path) -> str:
     if not path.is_file():
         return "audio file not found"
     return "audio file is empty (0 bytes)" if path.stat().st_size == 0 else ""
-
-
-def unreadable(path: Path) -> str:
-    """What is wrong with an audio file by its header and length, or nothing: a check that does not decode it."""
-    if problem := _absent(path):
-        return problem
-    try:
-        if path.suffix.lower() in CONTAINERS:
-            check_container(path)
-        elif soundfile.info(path).frames == 0 or is_truncated(path):
-            return "truncated"
-    except (soundfile.LibsndfileError, RuntimeError, DataError) as error:
-        return " ".join(str(error).split())
-    return ""
 
 
 def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: float, hint: str = "") -> None:

@@ -11,13 +11,20 @@ from spclap.errors import DataError
 SLACK = 0.2  # s that a container may announce more than its codec gives
 
 
+def require_decoder() -> None:
+    """DataError without the package av."""
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        raise DataError("m4a, mp4, aac and webm need the package av; run `pip install -e .[m4a]`") from None
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator:
     """The container and its audio stream; DataError for a file without one, or without the package."""
-    try:
-        import av
-    except ImportError:
-        raise DataError(f"{path}: reading {path.suffix} needs the package av; run `pip install -e .[m4a]`") from None
+    require_decoder()
+    import av
+
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
@@ -25,12 +32,6 @@ def _opened(path: Path) -> Iterator:
             yield av, container, container.streams.audio[0]
     except av.FFmpegError as error:
         raise DataError(f"{path}: not readable as audio: {error}; replace it or remove the clip") from error
-
-
-def check_container(path: Path) -> None:
-    """DataError unless the headers of a file announce audio."""
-    with _opened(path):
-        pass
 
 
 def decode(path: Path) -> tuple[np.ndarray, int]:

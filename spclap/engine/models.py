@@ -156,11 +156,14 @@ class StructuredTraining(ClapTraining):
 
 
 class CaptionTraining(ClapModel):
-    """Training of a caption decoder on the audio vectors of a frozen model, each scene embedded once."""
+    """Training of a caption decoder on the audio vectors of a frozen model.
 
-    def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool):
+    Args: keep, whether training scenes come again: their vectors, as those of validation scenes, are kept.
+    """
+
+    def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool, keep: bool):
         super().__init__(bfloat16)
-        self.clap, self.captioner = clap.requires_grad_(False), captioner
+        self.clap, self.captioner, self.keep = clap.requires_grad_(False), captioner, keep
         self.known: dict[str, torch.Tensor] = {}
 
     def train(self, mode: bool = True) -> "CaptionTraining":
@@ -171,11 +174,13 @@ class CaptionTraining(ClapModel):
     @torch.no_grad()
     def vectors(self, ids: list[str], batch: dict) -> torch.Tensor:
         """(N, dim) of scenes with these ids."""
-        if not all(scene in self.known for scene in ids):
-            with self.autocast(batch):
-                found = self.clap.embed_audio(self.stereo(batch))
-            self.known.update(zip(ids, found.float(), strict=True))
-        return torch.stack([self.known[scene] for scene in ids])
+        if all(scene in self.known for scene in ids):
+            return torch.stack([self.known[scene] for scene in ids])
+        with self.autocast(batch):
+            found = self.clap.embed_audio(self.stereo(batch)).float()
+        if self.keep or not self.training:
+            self.known.update(zip(ids, found, strict=True))
+        return found
 
     def forward(self, utt_id: list[str], **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         vectors = self.vectors(utt_id, batch)
@@ -191,7 +196,7 @@ class CaptionTraining(ClapModel):
             batch = moved(batch, device)
             said = self.captioner.generate(self.vectors(ids, batch))
             for scene, caption in zip(batch["scenes"], said, strict=True):
-                sources = [(source.caption, source.direction) for source in scene.sources]
+                sources = [([source.caption], source.direction) for source in scene.sources]
                 found[scene.size].append(spatial_accuracy(sources, caption, similarity))
         stats = {f"spatial_accuracy_{size}src": 100 * float(np.mean(right)) for size, right in found.items()}
         return {**stats, "score": sum(stats.values()) / len(stats)}

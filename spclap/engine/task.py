@@ -133,7 +133,7 @@ class CaptionTask(ClapTask):
         if args.permutations != 1:
             raise DataError(f"permutations is {args.permutations}; a captioner needs the true one alone, 1")
         clap = super().build_model(args).clap
-        return CaptionTraining(clap, Captioner(clap.dim, **captioner_conf(args)), use_bfloat16(args))
+        return CaptionTraining(clap, Captioner(clap.dim, **captioner_conf(args)), use_bfloat16(args), not args.fresh)
 
 
 def captioner_conf(args: argparse.Namespace) -> dict:

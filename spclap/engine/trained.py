@@ -67,6 +67,8 @@ def export(folder: Path, out: Path) -> None:
     if (task := task_of(folder)) not in ("clap", "caption"):
         raise DataError(f"{folder}: its task is {task}; models of task clap or caption can be exported, such as scl")
     args = arguments(folder)
-    training, _ = load_training(folder, Corpus(args.data, args.dump))
+    corpus = Corpus(args.data, args.dump)
+    training, _ = load_training(folder, corpus)
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
-    save_model(training.clap, clap_conf(args), out, speaking, training=str(folder), seed=args.seed)
+    about = {"training": str(folder), "seed": args.seed, "scene_seconds": corpus.simu.scenes.seconds}
+    save_model(training.clap, clap_conf(args), out, speaking, **about)

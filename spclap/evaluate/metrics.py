@@ -1,6 +1,10 @@
 """Ranks, choices and bootstrap intervals. Pure functions of numpy arrays."""
 
+from collections.abc import Callable
+
 import numpy as np
+
+Statistic = Callable[[np.ndarray], float]  # of values (N, ...)
 
 
 def ranks(similarity: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -17,24 +21,23 @@ def choose(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
     return ranks(scores, target) == 0
 
 
-def _means(values: np.ndarray, n_boot: int, seed: int) -> np.ndarray:
-    """(n_boot,) means of samples of `values` (N,) drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    return np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(n_boot)])
-
-
-def bootstrap(values: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95) -> tuple[float, float, float]:
+def bootstrap(
+    values: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95, statistic: Statistic | None = None
+) -> tuple[float, float, float]:
     """Mean of values (N,) with a percentile bootstrap interval over items: (mean, low, high).
 
-    ValueError for an array that is empty, not one-dimensional or not finite.
+    `statistic` of values (N, ...) in place of the mean, such as a score of a whole corpus. ValueError for an array that
+    is empty, not finite or, for the mean, not one-dimensional.
     """
     values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or len(values) == 0:
+    if values.size == 0 or (values.ndim != 1 and statistic is None):
         raise ValueError(f"bootstrap needs one value per item, got an array of shape {values.shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"bootstrap needs finite values, item {int(np.argmin(np.isfinite(values)))} is not")
-    low, high = np.quantile(_means(values, n_boot, seed), [(1 - level) / 2, (1 + level) / 2])
-    return float(values.mean()), float(low), float(high)
+        raise ValueError(f"bootstrap needs finite values, item {int(np.argwhere(~np.isfinite(values))[0, 0])} is not")
+    rng, statistic = np.random.default_rng(seed), statistic or np.mean
+    samples = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(n_boot)]
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return float(statistic(values)), float(low), float(high)
 
 
 def shown(value: float, low: float, high: float, digits: int = 1) -> str:
@@ -43,13 +46,21 @@ def shown(value: float, low: float, high: float, digits: int = 1) -> str:
 
 
 def paired_difference(
-    first: np.ndarray, second: np.ndarray, n_boot: int = 2000, seed: int = 0, level: float = 0.95
+    first: np.ndarray,
+    second: np.ndarray,
+    n_boot: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    statistic: Statistic | None = None,
 ) -> tuple[float, float, float]:
-    """Mean of first - second over the same items, with interval: (difference, low, high).
+    """Mean, or `statistic`, of first minus that of second over the same items, with interval: (difference, low, high).
 
     ValueError when the arrays differ in shape.
     """
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if first.shape != second.shape:
         raise ValueError(f"paired values differ in shape: {first.shape} and {second.shape}")
-    return bootstrap(first - second, n_boot, seed, level)
+    if statistic is None:
+        return bootstrap(first - second, n_boot, seed, level)
+    both = np.stack([first, second], axis=1)
+    return bootstrap(both, n_boot, seed, level, lambda chosen: statistic(chosen[:, 0]) - statistic(chosen[:, 1]))

@@ -60,9 +60,12 @@ def gallery(scenes: list[Scene]) -> list[int]:
     return kept
 
 
-def retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ranks (0 is best) audio-to-text and text-to-audio over the gallery, and the similarity matrix."""
-    kept = gallery(embeddings.scenes)
+def retrieval(embeddings: Embeddings, every: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ranks (0 is best) audio-to-text and text-to-audio over the gallery, and the similarity matrix.
+
+    With `every` scene in the gallery those that say the same tie, and a tie counts against the model.
+    """
+    kept = list(range(len(embeddings.scenes))) if every else gallery(embeddings.scenes)
     similarity = embeddings.audio[kept] @ embeddings.text([true_caption(embeddings.scenes[i]) for i in kept]).T
     target = np.arange(len(kept))
     return ranks(similarity, target), ranks(similarity.T, target), similarity

@@ -26,8 +26,13 @@ class ScoreConf:
     def __post_init__(self):
         if self.bootstrap < 1:
             raise ValueError(f"bootstrap is {self.bootstrap}; it must be 1 or more")
-        if wrong := [pair for pair in self.pairs if not (isinstance(pair, list) and len(pair) == 2)]:
-            raise ValueError(f"pairs has {wrong[0]!r}; write [first, second]")
+        check_pairs(self.pairs)
+
+
+def check_pairs(pairs: list) -> None:
+    """ValueError unless all pairs of a config are pairs."""
+    if wrong := [pair for pair in pairs if not (isinstance(pair, list) and len(pair) == 2)]:
+        raise ValueError(f"pairs has {wrong[0]!r}; write [first, second]")
 
 
 def figures(outcomes: dict[str, np.ndarray]) -> Values:
@@ -52,10 +57,10 @@ def model_rows(tag: str, values: Values, common: dict, conf: ScoreConf) -> list[
     return rows
 
 
-def pairs_of(tags: Iterable[str], conf: ScoreConf) -> list[tuple[str, str]]:
-    """Pairs of these tags whose difference is to be reported."""
+def pairs_of(tags: Iterable[str], wanted: list[list[str]]) -> list[tuple[str, str]]:
+    """Pairs of these tags whose difference is to be reported; `wanted` are pairs of a config."""
     tags = sorted(tags)
-    pairs = [(tag, second) for first, second in conf.pairs for tag in fnmatch.filter(tags, first) if second in tags]
+    pairs = [(tag, second) for first, second in wanted for tag in fnmatch.filter(tags, first) if second in tags]
     return [(first, second) for first, second in dict.fromkeys(pairs) if first != second]
 
 
@@ -125,7 +130,7 @@ def pooled_rows(corpus_folder: Path, corpus: str, scenes: str, conf: ScoreConf) 
     seeds = {
         tag: frozenset(seed for seed in models if tag in models[seed]) for values in models.values() for tag in values
     }
-    pairs = pairs_of(seeds, conf)
+    pairs = pairs_of(seeds, conf.pairs)
     both = {pair: seeds[pair[0]] & seeds[pair[1]] for pair in pairs}
     rows = []
     for chosen in sorted({*seeds.values(), *both.values()}, key=sorted):

@@ -15,7 +15,7 @@ IGNORED = -100  # label that transformers' loss leaves out
 class SmallDecoder(nn.Module):
     """A small GPT-2 trained from scratch on the recipe's sentencepiece tokens."""
 
-    def __init__(self, tokenizer: str, dim: int = 192, layers: int = 3, heads: int = 4, max_tokens: int = 128):
+    def __init__(self, tokenizer: str, dim: int = 192, layers: int = 3, heads: int = 4, positions: int = 192):
         super().__init__()
         import sentencepiece
         from transformers import GPT2Config, GPT2LMHeadModel
@@ -26,7 +26,7 @@ class SmallDecoder(nn.Module):
         self.end = self.pieces.vocab_size()  # one token more than there are pieces, for padding too
         self.model = GPT2LMHeadModel(
             GPT2Config(
-                vocab_size=self.end + 1, n_positions=max_tokens, n_embd=dim, n_layer=layers, n_head=heads,
+                vocab_size=self.end + 1, n_positions=positions, n_embd=dim, n_layer=layers, n_head=heads,
                 bos_token_id=self.end, eos_token_id=self.end, pad_token_id=self.end,
             )
         )  # fmt: skip
@@ -64,9 +64,11 @@ class HFDecoder(nn.Module):
                 f"model, or unset HF_HUB_OFFLINE to fetch it"
             ) from error
         self.end = self.tokenizer.eos_token_id
+        if self.end is None:
+            raise DataError(f"decoder {name}: its tokenizer has no eos_token; give another causal language model")
 
     def encode(self, captions: list[str]) -> list[list[int]]:
-        return [[*self.tokenizer(caption)["input_ids"], self.end] for caption in captions]
+        return [[*ids, self.end] for ids in self.tokenizer(captions, add_special_tokens=False)["input_ids"]]
 
     def decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode([i for i in ids if i != self.end], skip_special_tokens=True).strip()
@@ -99,9 +101,14 @@ class Captioner(nn.Module):
         """(N, dim) -> (N, prefix, width)."""
         return self.prefix(vectors).unflatten(1, (self.prefix_length, -1))
 
+    @property
+    def room(self) -> int:
+        """Tokens that a caption can have."""
+        return getattr(self.decoder.model.config, "max_position_embeddings", 1024) - self.prefix_length
+
     def forward(self, vectors: torch.Tensor, captions: list[str]) -> torch.Tensor:
-        """Mean cross-entropy per token of N captions given vectors (N, dim)."""
-        rows = [torch.tensor(ids, device=vectors.device) for ids in self.decoder.encode(captions)]
+        """Mean cross-entropy per token of N captions, as far as the decoder has positions, given vectors (N, dim)."""
+        rows = [torch.tensor(ids[: self.room], device=vectors.device) for ids in self.decoder.encode(captions)]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.decoder.end)
         labels = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
         prefix = self.embeddings(vectors)
@@ -114,10 +121,9 @@ class Captioner(nn.Module):
         """Captions of vectors (N, dim), no longer than the decoder's positions allow: greedy with one beam, else beam
         search."""
         prefix = self.embeddings(vectors)
-        positions = self.decoder.model.config.max_position_embeddings - self.prefix_length
         found = self.decoder.model.generate(
             inputs_embeds=prefix, attention_mask=torch.ones(prefix.shape[:2], device=prefix.device),
-            num_beams=beams, do_sample=False, max_new_tokens=min(max_tokens, positions),
+            num_beams=beams, do_sample=False, max_new_tokens=min(max_tokens, self.room),
             eos_token_id=self.decoder.end, pad_token_id=self.decoder.end,
         )  # fmt: skip
         return [self.decoder.decode(row.tolist()) for row in found]

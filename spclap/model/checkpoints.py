@@ -98,6 +98,11 @@ def _load(build: type[nn.Module], section: str, folder: Path, weights: str, *end
     return model.eval()
 
 
+def about(folder: Path) -> dict:
+    """What `save_model` was told about a model."""
+    return yaml.safe_load((Path(folder) / "config.yaml").read_text(encoding="utf-8"))["about"]
+
+
 def load_model(folder: Path, device: str | torch.device = "cpu") -> SpatialClap:
     """What `save_model` wrote; DataError for a folder that is no model directory or incomplete."""
     return _load(SpatialClap, "model", Path(folder), "model.safetensors").to(device)

@@ -38,16 +38,15 @@ class LogMel(nn.Module):
         super().__init__()
         from transformers.audio_utils import mel_filter_bank
 
-        self.spectrogram = torchaudio.transforms.Spectrogram(power=2.0, **STFT)
-        # torchaudio computes its filters in float32: 0.01 dB off where a loud tone is at the edge of a band
+        self.spectrogram = torchaudio.transforms.Spectrogram(power=2.0, wkwargs={"dtype": torch.float64}, **STFT)
         filters = mel_filter_bank(STFT["n_fft"] // 2 + 1, sampling_rate=CLAP_RATE, **MEL)
-        self.register_buffer("filters", torch.from_numpy(filters).float())
+        self.register_buffer("filters", torch.from_numpy(filters))
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        """(N, 480000) -> decibels (N, 1, 1001, 64), in float32 whatever the precision around."""
+        """(N, 480000) -> decibels (N, 1, 1001, 64) float32, computed in float64 as transformers does it."""
         with torch.autocast(windows.device.type, enabled=False):
-            mel = self.spectrogram(windows.float()).transpose(1, 2) @ self.filters
-            return 10 * mel.clamp_min(1e-10).log10()[:, None]
+            mel = self.spectrogram(windows.double()).transpose(1, 2) @ self.filters
+            return 10 * mel.clamp_min(1e-10).log10().float()[:, None]
 
 
 class Htsat(nn.Module):

@@ -37,7 +37,7 @@ def convert_htsat(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             raise DataError(f"the checkpoint fuses several views of long recordings (`{name}`); take an unfused CLAP")
         if name == "logmel_extractor.melW":
             ours = LogMel().filters
-            if value.shape != ours.shape or not torch.allclose(value.float(), ours, atol=1e-5):
+            if value.shape != ours.shape or not torch.allclose(value.double(), ours, atol=1e-5):
                 raise DataError(f"the checkpoint's mel filters {tuple(value.shape)} are not LAION-CLAP's at 48 kHz")
         if re.match(HTSAT_UNUSED, name):
             continue
@@ -182,4 +182,4 @@ def import_official(checkpoint: Path, folder: Path, text: str = "roberta-base") 
         prefix = next((prefix for prefix in places if name.startswith(prefix)), None)
         converted[name if prefix is None else places[prefix] + name[len(prefix) :]] = value
     load_all(clap, converted, checkpoint)
-    save_model(clap, conf, folder, source=Path(checkpoint).name, paper="arXiv 2509.14785")
+    save_model(clap, conf, folder, source=Path(checkpoint).name, paper="arXiv 2509.14785", scene_seconds=10.0)

@@ -58,20 +58,3 @@ class FeatsConf:
     hop: int
     statistics_scenes: int
     content_encoder: str | None  # None: no features are dumped
-
-
-@dataclass(frozen=True)
-class CaptionConf:
-    """conf/caption.yaml."""
-
-    beams: int
-    max_tokens: int
-    bootstrap: int
-    pairs: list[list[str]]
-    control: str
-    examples: int
-
-    def __post_init__(self):
-        for name in ("beams", "max_tokens", "bootstrap", "examples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")

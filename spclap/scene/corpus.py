@@ -64,6 +64,6 @@ class Corpus:
         return self.dump / "content" / f"{split}_{n_sources}src.npy"
 
     def content(self, split: str, n_sources: int, encoder: str | None) -> np.ndarray | None:
-        """(scenes, dim) features of a fixed set; None where stage 2 dumped those of another encoder."""
+        """(scenes, dim) features of a fixed set; None where stage 2 dumped none of that encoder."""
         dumped = json.loads((self.dump / "done.json").read_text())["conf"]["content_encoder"]
-        return np.load(self.content_path(split, n_sources)) if encoder == dumped else None
+        return None if encoder is None or encoder != dumped else np.load(self.content_path(split, n_sources))

@@ -1,7 +1,7 @@
 """Test scenes of the paper's protocols (PAPER, Table 1): every clip at every direction, every pair at every ordered
 pair of directions. They depend on clips, rooms and seed alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -18,10 +18,15 @@ def differ(first: Clip, second: Clip) -> bool:
 
 
 class Grid:
-    """Scenes of the clips of a split, each clip with its first caption and at one level."""
+    """Scenes of the clips of a split, each clip with its first caption and at one level.
+
+    Pairs and triples take as many clips as six divides, so clips beyond that, drawn, are left out: the paper's
+    galleries are of 972 of AudioCaps' 975.
+    """
 
     def __init__(self, clips: list[Clip], bank: RirBank, seed: int):
-        self.clips, self.bank, self.seed = clips, bank, seed
+        kept = np.random.default_rng([seed, 7]).permutation(len(clips))[: len(clips) // 6 * 6]
+        self.clips, self.bank, self.seed = [clips[index] for index in sorted(kept)], bank, seed
 
     def groups(self, size: int) -> list[tuple[Clip, ...]]:
         """Each clip in one group of `size`, drawn, with others of other kinds and captions, since no caption could tell
@@ -67,10 +72,20 @@ class Grid:
             for directions in permutations(DIRECTIONS, size)
         ]
 
+    def every_order(self, size: int) -> list[Scene]:
+        """The scenes of `one_direction`, each with its clips in every order at these directions, itself first."""
+        return [
+            self.scene([clips[i] for i in order], directions, [size, number, 9, *order])
+            for number, (clips, directions) in enumerate(self.drawn(size))
+            for order in permutations(range(size))
+        ]
+
+    def drawn(self, size: int) -> Iterator[tuple[tuple[Clip, ...], list[str]]]:
+        """Every group of `size` clips with different directions, drawn."""
+        for number, group in enumerate(self.groups(size)):
+            chosen = np.random.default_rng([self.seed, 6, size, number]).permutation(len(DIRECTIONS))[:size]
+            yield group, [DIRECTIONS[index] for index in chosen]
+
     def one_direction(self, size: int) -> list[Scene]:
         """Every group of `size` clips once, at drawn different directions."""
-        scenes = []
-        for number, group in enumerate(self.groups(size)):
-            drawn = np.random.default_rng([self.seed, 6, size, number]).permutation(len(DIRECTIONS))[:size]
-            scenes.append(self.scene(group, [DIRECTIONS[index] for index in drawn], [size, number]))
-        return scenes
+        return [self.scene(*drawn, [size, number]) for number, drawn in enumerate(self.drawn(size))]

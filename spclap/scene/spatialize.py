@@ -12,6 +12,7 @@ from spclap.scene.augment import equalise
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene, Source
 
+LOOPED = 5 * 16000  # samples; longer clips tell a story in order and are not turned round to begin at their middle
 SOURCE_RMS = 0.1  # level of a dry window before its gain
 
 
@@ -22,7 +23,8 @@ def dry_window(pack: ClipPack, source: Source, samples: int) -> np.ndarray:
         first = int(source.start * (length - wanted))
         window = pack.read(source.clip, first, first + wanted)
     else:
-        window = np.resize(np.roll(pack.read(source.clip), -int(source.start * length)), wanted)
+        first = int(source.start * length) if length < LOOPED else 0
+        window = np.resize(np.roll(pack.read(source.clip), -first), wanted)
     if wanted != samples:
         window = np.resize(soxr.resample(window, wanted, samples), samples)
     if source.eq_db:

@@ -4,20 +4,24 @@ import argparse
 import csv
 import logging
 import os
+import re
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from audioset import events_of_clips
 from tqdm import tqdm
 
 from spclap.bin import run_main
-from spclap.data.audio import SUFFIXES, unreadable
+from spclap.data.audio import CONTAINERS, SUFFIXES, read_clip
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, DataError, atomic_write_text, scp_path, write_splits
+from spclap.data.decode import require_decoder
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
+RATE = 16000  # Hz, at which files are checked
 HOW = "see egs/audiocaps/README.md for how to get AudioCaps"
 
 
@@ -28,6 +32,8 @@ class AudioCapsConf:
     csv: dict[str, str]  # split -> file
     audio: str
     min_found: float
+    min_seconds: float
+    max_seconds: float
 
     def __post_init__(self):
         if self.csv.keys() != set(SPLITS):
@@ -51,18 +57,21 @@ class Entry:
         return f"Y{self.youtube_id}_{self.start}"
 
 
+Row = tuple[str, Entry, Path | None, str]  # split, segment, file, what is wrong with it or nothing
+
+
 def read_csv(path: Path) -> list[Entry]:
-    """Segments of a split; DataError with file and line for what is no AudioCaps CSV."""
+    """Segments of a split, captions without full stop; DataError with file and line for what is no AudioCaps CSV."""
     if not path.is_file():
         raise DataError(f"{path}: not found; {HOW}")
     found: dict[tuple[str, int], Entry] = {}
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
         if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
             raise DataError(f"{path}: has no column {', '.join(absent)}; expected {', '.join(COLUMNS)}; {HOW}")
         for row in rows:
-            caption, start = " ".join((row["caption"] or "").split()), row["start_time"]
-            if not row["youtube_id"] or not caption or not (start or "").replace(".0", "").isdigit():
+            caption, start = " ".join((row["caption"] or "").split()).rstrip(" .,;:!"), row["start_time"]
+            if not row["youtube_id"] or not caption or not re.fullmatch(r"[0-9]+(\.0+)?", start or ""):
                 raise DataError(f"{path}:{rows.line_num}: no youtube_id, start_time or caption: {dict(row)}; {HOW}")
             key = (row["youtube_id"], int(float(start)))
             entry = found.setdefault(key, Entry(*key, [], []))
@@ -95,33 +104,63 @@ def find(entry: Entry, files: dict[str, Path], alone: bool) -> Path | None:
     return next((files[name] for name in names if name in files), None)
 
 
-def locate(entries: dict[str, list[Entry]], files: dict[str, Path]) -> list[tuple[str, Entry, Path | None, str]]:
-    """(split, segment, file, what is wrong with it or nothing) of all segments."""
+def problem_of(path: Path | None, conf: AudioCapsConf) -> str:
+    """What is wrong with a file, or nothing: it is read whole, since one bad clip stops stage 2."""
+    if path is None:
+        return "missing"
+    try:
+        seconds = len(read_clip(path, RATE, min_seconds=conf.min_seconds)) / RATE
+    except DataError as error:
+        return " ".join(str(error).split())
+    return f"{seconds:.1f} s, more than a segment" if seconds > conf.max_seconds else ""
+
+
+def state(path: Path | None) -> str:
+    """Size and time of a file, by which a later run knows that it is the same."""
+    return f"{path.stat().st_size} {path.stat().st_mtime_ns}" if path else ""
+
+
+def locate(
+    out: Path, entries: dict[str, list[Entry]], files: dict[str, Path], conf: AudioCapsConf, nj: int
+) -> list[Row]:
+    """Segments with their files and what is wrong with them; files that <out>/audio.tsv knows are not read again."""
     segments = Counter(video for video, _ in {(e.youtube_id, e.start) for es in entries.values() for e in es})
-    rows = [(s, e, find(e, files, segments[e.youtube_id] == 1)) for s, split in entries.items() for e in split]
-    with ThreadPoolExecutor() as pool:
-        problems = pool.map(lambda row: "missing" if row[2] is None else unreadable(row[2]), rows)
-        shown = tqdm(problems, total=len(rows), desc="audio files", unit="clip")
-        return [(*row, problem) for row, problem in zip(rows, shown, strict=True)]
+    found = [(s, e, find(e, files, segments[e.youtube_id] == 1)) for s, split in entries.items() for e in split]
+    if any(path and path.suffix.lower() in CONTAINERS for *_, path in found):
+        require_decoder()
+    known = {}
+    if (out / "audio.tsv").is_file():
+        lines = (out / "audio.tsv").read_text(encoding="utf-8").splitlines()
+        known = {tuple(line.split("\t")[3:]): line.split("\t")[2] for line in lines[1:]}
+    new = [path for *_, path in found if path and (str(path), state(path)) not in known]
+    with ProcessPoolExecutor(max_workers=nj) as pool:
+        problems = pool.map(partial(problem_of, conf=conf), new, chunksize=16)
+        shown = tqdm(problems, total=len(new), desc="audio files", unit="clip")
+        read = dict(zip(new, shown, strict=True))
+    good = {path: known.get((str(path), state(path)), "found").replace("found", "") for *_, path in found if path}
+    return [(*row, "missing" if row[2] is None else read.get(row[2], good[row[2]])) for row in found]
 
 
-def report(out: Path, rows: list[tuple], conf: AudioCapsConf) -> None:
+def report(out: Path, rows: list[Row], conf: AudioCapsConf) -> None:
     """Write <out>/audio.tsv, a line per segment, and log counts; DataError when a split has too little audio."""
-    lines = ["split\tclip\tstatus\tfile"]
-    lines += [f"{split}\t{entry.id}\t{problem or 'found'}\t{path or ''}" for split, entry, path, problem in rows]
+    lines = ["split\tclip\tstatus\tfile\tsize and time"]
+    for split, entry, path, problem in rows:
+        lines.append("\t".join([split, entry.id, problem or "found", str(path or ""), state(path)]))
     atomic_write_text(out / "audio.tsv", "\n".join(lines) + "\n")
     for split in SPLITS:
         problems = [problem for name, _, _, problem in rows if name == split]
         missing, good = problems.count("missing"), problems.count("")
         logging.info(
-            "%s: %d clips, %d found, %d missing, %d unreadable", split, len(problems), good, missing,
+            "%s: %d clips, %d found, %d missing, %d unfit", split, len(problems), good, missing,
             len(problems) - good - missing,
         )  # fmt: skip
-        if good < conf.min_found * len(problems):
-            raise DataError(
-                f"{split}: {good} of {len(problems)} clips have readable audio, less than min_found {conf.min_found}; "
-                f"{out / 'audio.tsv'} lists them; {HOW}"
-            )
+        require_enough(split, good, len(problems), conf, f"readable audio, {out / 'audio.tsv'} lists them")
+
+
+def require_enough(split: str, good: int, count: int, conf: AudioCapsConf, what: str) -> None:
+    """DataError for a split of which too little is left."""
+    if good < conf.min_found * count:
+        raise DataError(f"{split}: {good} of {count} clips have {what}; less than min_found {conf.min_found}; {HOW}")
 
 
 def main() -> None:
@@ -130,11 +169,12 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("egs/audiocaps/conf/data.yaml")])
     parser.add_argument("--audiocaps_dir", type=Path, required=True, help="folder with the CSVs and the audio")
     parser.add_argument("--audioset_dir", type=Path, help="folder with AudioSet's *_segments.csv and ontology.json")
+    parser.add_argument("--nj", type=int, default=2, help="processes that read audio")
     args = parser.parse_args()
     conf = load_config(AudioCapsConf, *args.conf)
     entries = {split: read_csv(args.audiocaps_dir / name) for split, name in conf.csv.items()}
     events = events_of_clips(args.audioset_dir) if args.audioset_dir else {}
-    rows = locate(entries, audio_files(args.audiocaps_dir / conf.audio))
+    rows = locate(args.out, entries, audio_files(args.audiocaps_dir / conf.audio), conf, args.nj)
     report(args.out, rows, conf)
     splits: dict[str, list[Clip]] = {split: [] for split in SPLITS}
     for split, entry, path, problem in rows:
@@ -146,6 +186,8 @@ def main() -> None:
     if events:
         without = sum(not problem and entry.youtube_id not in events for _, entry, _, problem in rows)
         logging.info("%d clips are left out because AudioSet's segments do not list them", without)
+        for split, clips in splits.items():
+            require_enough(split, len(clips), len(entries[split]), conf, f"audio and events of {args.audioset_dir}")
     write_splits(args.out, splits)
 
 
