@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,6 +99,30 @@ def test_dry_run(files, corpus, dump, hub, tmp_path, monkeypatch, caplog):
     main()
     assert "Number of trainable parameters" in caplog.text
     assert not (tmp_path / "exp").exists()
+
+
+def test_the_papers_model_is_trained_and_scored_without_dumped_content(corpus, hub, tmp_path):
+    """Stages 3 to 5 of conf/paper, a step each, on a dump made by its feats.yaml."""
+    data, dump, exp = corpus.data, tmp_path / "dump", tmp_path / "exp"
+    shutil.copytree(corpus.dump, dump)
+    shutil.rmtree(dump / "content")
+    done = json.loads((dump / "done.json").read_text())
+    done["conf"]["content_encoder"] = load_yaml(BASES[1] / "feats.yaml")["content_encoder"]
+    (dump / "done.json").write_text(json.dumps(done))
+    small = tmp_path / "small.yaml"
+    once = {"max_epoch": 1, "num_iters_per_epoch": 1, "num_workers": 0, "use_matplotlib": False}
+    small.write_text(json.dumps({"batch": {1: 1, 2: 1}, **once}))
+
+    def run(program: str, *arguments):
+        command = [sys.executable, "-m", f"spclap.bin.{program}", "--data", data, "--dump", dump, *arguments]
+        result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr[-3000:]
+
+    run("train", "--config", *layers(BASES[1], "seld"), small, "--exp", exp / "seld")
+    run("train", "--config", *layers(BASES[1], "scl"), hub, small, "--exp", exp / "scl", "--init", exp / "seld")
+    conf = ("--corpus", "tiny", "--results", tmp_path / "results.json", "--conf", BASES[1] / "score.yaml")
+    run("score", "--exp", exp, *conf)
+    assert {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())} == {"seld", "scl"}
 
 
 def test_ablations_and_architectures_are_short_and_say_why():

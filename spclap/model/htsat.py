@@ -7,13 +7,14 @@ import torch
 import torchaudio
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+from torchaudio.functional import spectrogram
 
 from spclap.errors import DataError
 from spclap.model.features import SAMPLE_RATE
 
 CLAP_RATE = 48000  # Hz, what LAION-CLAP hears
 WINDOW = 10 * CLAP_RATE  # samples
-STFT = {"n_fft": 1024, "hop_length": 480}
+STFT = {"n_fft": 1024, "win_length": 1024, "hop_length": 480}
 MEL = {
     "num_mel_filters": 64, "min_frequency": 50.0, "max_frequency": 14000.0, "mel_scale": "slaney", "norm": "slaney"
 }  # fmt: skip
@@ -38,14 +39,16 @@ class LogMel(nn.Module):
         super().__init__()
         from transformers.audio_utils import mel_filter_bank
 
-        self.spectrogram = torchaudio.transforms.Spectrogram(power=2.0, wkwargs={"dtype": torch.float64}, **STFT)
         filters = mel_filter_bank(STFT["n_fft"] // 2 + 1, sampling_rate=CLAP_RATE, **MEL)
         self.register_buffer("filters", torch.from_numpy(filters))
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """(N, 480000) -> decibels (N, 1, 1001, 64) float32, computed in float64 as transformers does it."""
+        # made here since trainers cast buffers: a window rounded to float32 is 0.01 dB off where little sounds
+        hann = torch.hann_window(STFT["win_length"], dtype=torch.float64, device=windows.device)
         with torch.autocast(windows.device.type, enabled=False):
-            mel = self.spectrogram(windows.double()).transpose(1, 2) @ self.filters
+            power = spectrogram(windows.double(), pad=0, window=hann, power=2.0, normalized=False, **STFT)
+            mel = power.transpose(1, 2) @ self.filters.double()
             return 10 * mel.clamp_min(1e-10).log10().float()[:, None]
 
 
