@@ -7,7 +7,7 @@ import torch
 from tiny_models import AUDIO, TEXT, randomise, tiny_clap, tiny_roberta
 from torch import nn
 from torch.nn import functional as F
-from transformers import ClapAudioModelWithProjection
+from transformers import ClapAudioModelWithProjection, ClapConfig, ClapModel, RobertaConfig, RobertaModel
 
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
@@ -67,18 +67,40 @@ class PaperSpace(nn.Module):
         return self.gru(self.middle_linear(frames))[0].mean(dim=1)
 
 
+def head(inputs: int, dim: int) -> nn.Module:
+    return randomise(nn.Sequential(nn.Linear(inputs, dim), nn.ReLU(), nn.Linear(dim, dim)), 3)
+
+
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> dict:
+def tiny(tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("published")
-    model = tiny_clap(folder / "clap")
-    heads = {
-        "audio_projection": nn.Sequential(nn.Linear(WIDTH + 20, DIM), nn.ReLU(), nn.Linear(DIM, DIM)),
-        "text_projection": nn.Sequential(nn.Linear(TEXT_WIDTH, DIM), nn.ReLU(), nn.Linear(DIM, DIM)),
-    }
     return {
-        "folder": folder, "clap": model, "text": randomise(tiny_roberta(folder / "roberta"), 1),
-        "space": randomise(PaperSpace(), 2), **{name: randomise(head, 3) for name, head in heads.items()},
+        "folder": folder, "clap": tiny_clap(folder / "clap"), "text": randomise(tiny_roberta(folder / "roberta"), 1),
+        "space": randomise(PaperSpace(), 2), "audio_projection": head(WIDTH + 20, DIM),
+        "text_projection": head(TEXT_WIDTH, DIM),
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> dict:
+    """The sizes in PAPER.md: HTSAT-base 1024, CA-SE 4096 -> 128 -> 256, RoBERTa-base 768, projections to 512."""
+    folder = tmp_path_factory.mktemp("full")
+    tiny_roberta(folder / "roberta")  # for its tokenizer
+    torch.manual_seed(0)
+    text = RobertaModel(RobertaConfig(vocab_size=TEXT["vocab_size"], type_vocab_size=1, max_position_embeddings=514))
+    text.save_pretrained(folder / "roberta")
+    audio = {"patch_embeds_hidden_size": 128, "depths": [2, 2, 12, 2], "num_attention_heads": [4, 8, 16, 32]}
+    clap = ClapModel(ClapConfig(audio_config={**audio, "hidden_size": 1024}, text_config=TEXT)).eval()
+    clap.save_pretrained(folder / "clap")
+    return {
+        "folder": folder, "clap": clap, "text": text.eval(), "space": PaperSpace(64, 128).eval(),
+        "audio_projection": head(1280, 512), "text_projection": head(768, 512),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def parts(request) -> dict:
+    return request.getfixturevalue(getattr(request, "param", "tiny"))
 
 
 @pytest.fixture
@@ -99,6 +121,7 @@ def imported(parts, published, tmp_path, **extra) -> SpatialCLAP:
     return SpatialCLAP.from_pretrained(tmp_path / "out")
 
 
+@pytest.mark.parametrize("parts", ["tiny", "full"], indirect=True)
 def test_vectors_equal_the_reference(parts, published, tmp_path):
     model = imported(parts, published, tmp_path)
     stereo = 0.03 * torch.randn(2, 2, 48000, generator=torch.Generator().manual_seed(5))

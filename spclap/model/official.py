@@ -154,6 +154,10 @@ def official_conf(weights: dict[str, torch.Tensor], content: str, text: str) -> 
 def import_official(checkpoint: Path, folder: Path, text: str = "roberta-base") -> None:
     """The paper's checkpoint -> a model directory; `text`, hub id or folder with RoBERTa's config.json and tokenizer.
 
+    Weights of equal shape could stand for another order without anybody noticing, so these orders are assumptions that
+    only the authors' code can confirm: magnitudes of left and right before their phases, channels before frequencies at
+    the GRU's input, content before space at the projection.
+
     Raises DataError for a file that is none, with every weight that is missing, left over or of another shape.
     """
     weights = read_checkpoint(checkpoint).get("model_state_dict")
