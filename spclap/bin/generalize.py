@@ -13,7 +13,6 @@ from spclap.bin import run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
-from spclap.errors import DataError
 from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.scene.corpus import Corpus
@@ -116,9 +115,10 @@ def main() -> None:
     require_dump(args.data, args.dump)
     for folder in args.models:
         require_clap(folder)
-    if len({folder.name for folder in args.models}) < len(args.models):
-        raise DataError("--models: two folders of one name cannot be told apart; score them in separate calls")
-    models = {folder.name: load_training(folder, corpus, args.ngpu)[0] for folder in args.models}
+    names = [folder.name for folder in args.models]
+    labels = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, args.models, strict=True)]
+    loaded = (load_training(folder, corpus, args.ngpu)[0] for folder in args.models)
+    models = dict(zip(labels, loaded, strict=True))
     with tempfile.TemporaryDirectory() as scratch:
         conditions = banks(conf, corpus, Path(scratch), args.sofa, args.nj)
         found = {
