@@ -236,10 +236,11 @@ def test_scores_of_right_and_wrong_captions():
 
 @pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
 def test_scores_of_pycocoevalcap():
-    values = captioning.coco_scores(TRUTH, [TRUTH[0][1], "a car"])
+    values = captioning.coco_scores([*TRUTH, ["rain in front"]], [TRUTH[0][1], "a car", ""])
+    assert all(values[name][2] == 0 for name in ("rouge_l", "meteor", "cider"))  # saying nothing
     assert values["rouge_l"][0] == pytest.approx(1) and values["rouge_l"][1] < 0.4
     assert values["meteor"][0] > 0.9 > values["meteor"][1] and values["cider"][0] > values["cider"][1]
-    assert values["bleu4"].shape == (2, 10) and corpus_bleu(values["bleu4"][:1]) == pytest.approx(1)
+    assert values["bleu4"].shape == (3, 10) and corpus_bleu(values["bleu4"][:1]) == pytest.approx(1)
     assert corpus_bleu(values["bleu4"]) < 0.5  # half of what there is to say is not said
 
 
