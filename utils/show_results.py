@@ -12,6 +12,11 @@ import sys
 from pathlib import Path
 
 NUMBERS = ("value", "low", "high", "n")
+DOCUMENTS = {  # what else is written below a folder of results
+    "The paper's Table 1": "*/table1.md",
+    "In other places": "*/seed*/generalization.md",
+    "Captions": "*/seed*/captions.md",
+}
 KEYS = {**dict.fromkeys(("tag", "corpus", "metric"), str), **dict.fromkeys(NUMBERS, (int, float)), "seed": (int, str)}
 SIZES = ("1src", "2src", "3src")
 MAIN = [f"r1_{way}_{size}" for size in SIZES for way in ("a2t", "t2a")]
@@ -153,10 +158,24 @@ def report(rows: list[dict], metrics: list[str]) -> str:
     return "\n\n".join(parts)
 
 
+def documents(folders: list[Path]) -> list[str]:
+    """What other programs wrote beside the scores of folders, under headings."""
+    return [
+        f"## {what}, {path.parent}\n\n{path.read_text(encoding='utf-8').strip()}"
+        for what, pattern in DOCUMENTS.items()
+        for folder in folders
+        for path in sorted(folder.glob(pattern))
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
-    parser.add_argument("--full", action="store_true", help="R@5, R@10 and mean rank too, at the end")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="at the end R@5, R@10, mean rank, and what table1, generalize and caption wrote",
+    )
     parser.add_argument("--provenance", action="store_true", help="protocol, environment and times of folders too")
     args = parser.parse_args()
     try:
@@ -167,6 +186,8 @@ def main() -> int:
         return 1
     head = ["# Results", f"Made by `python {' '.join(sys.argv)}`."] if args.provenance else []
     further = ["## R@5, R@10 and mean rank", report(rows, FULL)] if args.full else []
+    if args.full:
+        further += documents([path for path in args.paths if path.is_dir()])
     print("\n\n".join([*head, report(rows, MAIN), *origins, *further]))
     return 0
 
