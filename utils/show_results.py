@@ -174,7 +174,7 @@ def main() -> int:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="at the end R@5, R@10, mean rank, and what table1, generalize and caption wrote",
+        help="R@5, R@10, mean rank and what other programs wrote too",
     )
     parser.add_argument("--provenance", action="store_true", help="protocol, environment and times of folders too")
     args = parser.parse_args()
