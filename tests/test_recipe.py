@@ -94,6 +94,20 @@ def test_an_ablation_is_trained_and_scored_alone(finished, tmp_path):
     assert (models / "scl_no_clauses" / "scores.json").is_file()
 
 
+def test_captioners_are_trained_for_the_models_that_are_there(finished, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(finished, root)
+    models = root / "exp" / "synth" / "seed0"
+    shutil.rmtree(models / "multi")
+    result = run(*folders(root), "--stage", 6, "--stop_stage", 6)
+    assert "multi is not trained, so it gets no captioner" in result.stdout + result.stderr
+    text = (models / "captions.md").read_text()
+    for start in ("| single | 1 |", "| scl | 3 |", "| scl, vectors shuffled | 2 |", "| scl-single | 2 |"):
+        assert start in text
+    none = run(*folders(root), "--stage", 6, "--stop_stage", 6, "--arch", "concat", check=False)
+    assert none.returncode == 1 and "no model that could be given a captioner" in none.stderr
+
+
 def test_models_of_other_scenes_or_weights_are_scored_again(finished, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(finished, root)
