@@ -127,7 +127,7 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     assert rows[1][3 + columns.index("direction_1src")].startswith(f"{np.mean(outcomes['direction_1src']):.1f} [")
     clips, groups = len(outcomes["r1_a2t_fixed"]), len(outcomes["r1_a2t_2src_grid"])
     assert (
-        f"{clips} clips, {groups} pairs, 2 triples. Queries" in text
+        f"{clips} clips, {groups} pairs, 1 triples. Queries" in text
         and f"2src_grid {20 * groups}, {20 * groups};" in text
     )
     assert "torch: " in text and len(outcomes["direction_2src"]) == 2

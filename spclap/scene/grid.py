@@ -25,7 +25,7 @@ class Grid:
     """
 
     def __init__(self, clips: list[Clip], bank: RirBank, seed: int):
-        kept = np.random.default_rng([seed, 7]).permutation(len(clips))[: len(clips) // 6 * 6]
+        kept = np.random.default_rng([seed, 7]).permutation(len(clips))[: len(clips) // 6 * 6 or len(clips)]
         self.clips, self.bank, self.seed = [clips[index] for index in sorted(kept)], bank, seed
 
     def groups(self, size: int) -> list[tuple[Clip, ...]]:
