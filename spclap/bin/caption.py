@@ -27,7 +27,7 @@ from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.results import pairs_of
 from spclap.scene.caption import caption_at
 from spclap.scene.corpus import Corpus
-from spclap.scene.scene import Scene
+from spclap.scene.scene import Scene, Source
 
 SUFFIX = "_captions"  # of the folder of a captioner, after the name of the model that it listens to
 SHUFFLED = ", vectors shuffled"  # after the name of a model that speaks of another scene's vector
@@ -48,7 +48,7 @@ def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
     return [caption_at([text[min(i, len(text) - 1)] for text in texts], where) for i in range(max(map(len, texts)))]
 
 
-def of_source(source, captions: dict[str, tuple[str, ...]]) -> list[str]:
+def of_source(source: Source, captions: dict[str, tuple[str, ...]]) -> list[str]:
     """All captions of a source's clip, its own in the scene first."""
     return [source.caption, *(caption for caption in captions[source.clip] if caption != source.caption)]
 

@@ -14,10 +14,9 @@ from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
 from spclap.evaluate.metrics import bootstrap, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
+from spclap.evaluate.results import Values, mean_over_seeds
 from spclap.scene.corpus import Corpus
 from spclap.scene.grid import Grid
-
-Values = dict[str, np.ndarray]  # metric -> mean outcome of each clip, pair or triple, percent
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def of_groups(outcomes: np.ndarray, groups: int) -> np.ndarray:
 
 
 def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
-    """Outcomes of all columns of Table 1, and of the retrieval with all captions of a clip."""
+    """All columns of Table 1, the mean of each clip, pair or triple, and the retrieval with all captions of a clip."""
     pack, bank, values = corpus.pack("test"), grid.bank, {}
 
     def embedded(name: str, scenes: list) -> Embeddings:
@@ -63,11 +62,6 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
         if size > 1:
             values[f"assignment_{size}src"] = of_groups(assignment(scenes), len(grid.groups(size)))
     return values
-
-
-def pooled(seeds: list[Values]) -> Values:
-    """Mean over seeds of each query."""
-    return {metric: np.mean([values[metric] for values in seeds], axis=0) for metric in seeds[0]}
 
 
 def rows_of(folders: dict[str, list[Path]], rows: list[dict]) -> dict[str, str]:
@@ -137,7 +131,7 @@ def main() -> None:
         folders[folder.name].append(folder)
     grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper.seed)
     models = {
-        tag: pooled([score(load_training(f, corpus, args.ngpu)[0], corpus, grid, str(f)) for f in found])
+        tag: mean_over_seeds([score(load_training(f, corpus, args.ngpu)[0], corpus, grid, str(f)) for f in found])
         for tag, found in folders.items()
     }
     text = report(folders, models, paper, grid)

@@ -6,7 +6,7 @@ definitions here are our own. `DEFINITIONS` states them in words, and every tabl
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 
@@ -45,9 +45,7 @@ def _direction(place: re.Match) -> str:
 def _places(caption: str) -> list[re.Match]:
     """Places of sounds. One with no joint between it and the next is part of a description ("in the front yard")."""
     found = list(_PLACE.finditer(caption))
-    kept = [
-        one for one, after in zip(found, found[1:], strict=False) if _JOINT.search(caption[one.end() : after.start()])
-    ]
+    kept = [one for one, after in pairwise(found) if _JOINT.search(caption[one.end() : after.start()])]
     return kept + found[-1:]
 
 
@@ -77,9 +75,11 @@ def parse(caption: str) -> list[tuple[str, str]]:
     texts = [caption[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
     leads = [
         bool(_CLAUSE.search(before)) and bool(_ENDS.sub("", after)) and not _JOINT.match(after)
-        for before, after in zip(texts[:-1], texts[1:], strict=True)
+        for before, after in pairwise(texts)
     ]
-    sounds = [["" if lead else text, ""] for lead, text in zip(leads, texts[:1] + [""] * len(texts), strict=False)]
+    sounds = [["", ""] for _ in places]  # what of each sound stands before its place, and after
+    if places and not leads[0]:
+        sounds[0][0] = texts[0]
     for i, text in enumerate(texts[1:-1]):
         sounds[i][1], sounds[i + 1][0] = _shared(text, leads[i], leads[i + 1])
     if places and not _JOINT.match(texts[-1]):

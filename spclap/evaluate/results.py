@@ -137,16 +137,16 @@ def pooled_rows(corpus_folder: Path, corpus: str, scenes: str, conf: ScoreConf) 
         if len(chosen) < 2:
             continue
         common = {"corpus": corpus, "seed": "+".join(map(str, sorted(chosen)))}
-        pooled = {tag: _mean([models[seed][tag] for seed in chosen]) for tag in seeds if chosen <= seeds[tag]}
+        pooled = {tag: mean_over_seeds([models[seed][tag] for seed in chosen]) for tag in seeds if chosen <= seeds[tag]}
         own = [tag for tag in pooled if seeds[tag] == chosen]
         rows += [row for tag in own for row in model_rows(tag, pooled[tag], common, conf)]
         rows += difference_rows(pooled, [pair for pair in pairs if both[pair] == chosen], common, conf)
     return rows
 
 
-def _mean(values: list[Values]) -> Values:
+def mean_over_seeds(seeds: list[Values]) -> Values:
     """Each metric's mean of every scene."""
-    return {metric: np.mean([one[metric] for one in values], axis=0) for metric in values[0]}
+    return {metric: np.mean([values[metric] for values in seeds], axis=0) for metric in seeds[0]}
 
 
 def merge_results(path: Path, rows: list[dict]) -> None:

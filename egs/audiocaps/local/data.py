@@ -104,10 +104,8 @@ def find(entry: Entry, files: dict[str, Path], alone: bool) -> Path | None:
     return next((files[name] for name in names if name in files), None)
 
 
-def problem_of(path: Path | None, conf: AudioCapsConf) -> str:
+def problem_of(path: Path, conf: AudioCapsConf) -> str:
     """What is wrong with a file, or nothing: it is read whole, since one bad clip stops stage 2."""
-    if path is None:
-        return "missing"
     try:
         seconds = len(read_clip(path, RATE, min_seconds=conf.min_seconds)) / RATE
     except DataError as error:
@@ -128,17 +126,20 @@ def locate(
     found = [(s, e, find(e, files, segments[e.youtube_id] == 1)) for s, split in entries.items() for e in split]
     if any(path and path.suffix.lower() in CONTAINERS for *_, path in found):
         require_decoder()
-    known = {}
-    if (out / "audio.tsv").is_file():
-        lines = (out / "audio.tsv").read_text(encoding="utf-8").splitlines()
-        known = {tuple(line.split("\t")[3:]): line.split("\t")[2] for line in lines[1:]}
+    known = reported(out)
     new = [path for *_, path in found if path and (str(path), state(path)) not in known]
     with ProcessPoolExecutor(max_workers=nj) as pool:
         problems = pool.map(partial(problem_of, conf=conf), new, chunksize=16)
         shown = tqdm(problems, total=len(new), desc="audio files", unit="clip")
-        read = dict(zip(new, shown, strict=True))
-    good = {path: known.get((str(path), state(path)), "found").replace("found", "") for *_, path in found if path}
-    return [(*row, "missing" if row[2] is None else read.get(row[2], good[row[2]])) for row in found]
+        known.update(((str(path), state(path)), problem) for path, problem in zip(new, shown, strict=True))
+    return [(s, e, path, known[str(path), state(path)] if path else "missing") for s, e, path in found]
+
+
+def reported(out: Path) -> dict[tuple[str, str], str]:
+    """File and its state -> what was wrong with it or nothing, by the report of an earlier run."""
+    path = out / "audio.tsv"
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]] if path.is_file() else []
+    return {(file, seen): "" if status == "found" else status for _, _, status, file, seen in rows}
 
 
 def report(out: Path, rows: list[Row], conf: AudioCapsConf) -> None:
