@@ -42,7 +42,7 @@ def caption(args: argparse.Namespace) -> None:
     from spclap.inference import SpatialCLAP
 
     model = SpatialCLAP.from_pretrained(args.model, args.device)
-    rate, seconds = model.sample_rate, args.window or model.scene_seconds
+    rate, seconds = model.sample_rate, model.scene_seconds if args.window is None else args.window
     if seconds < MIN_SECONDS or args.beams < 1:
         raise DataError(f"--window is {seconds} s, --beams {args.beams}; they must be {MIN_SECONDS} s and 1 or more")
     window = round(seconds * rate)

@@ -42,8 +42,10 @@ class SpatialCLAP:
 
     @property
     def scene_seconds(self) -> float:
-        """s, length of the scenes that the model learned from."""
-        return about(self.folder)["scene_seconds"]
+        """s, length of the scenes that the model learned from; DataError for a model directory that does not say."""
+        if (seconds := about(self.folder).get("scene_seconds")) is None:
+            raise DataError(f"{self.folder / 'config.yaml'}: has no scene_seconds; export it anew or give --window")
+        return seconds
 
     @torch.inference_mode()
     def embed_audio(self, recordings: Sequence[Recording], sample_rate: int | None = None) -> np.ndarray:

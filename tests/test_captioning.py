@@ -198,9 +198,13 @@ def test_silent_windows_are_said_and_bad_options_refused(trained, corpus, tmp_pa
     lines = [line.removeprefix(f"{tmp_path / 'a.wav'} ") for line in said.stdout.splitlines()]
     assert [line.split(":")[0] for line in lines] == ["0.0-0.5 s", "0.5-1.0 s", "1.0-1.5 s", "1.2-1.8 s"]
     assert [line.endswith("(silence)") for line in lines] == [False, False, True, False]
-    for wrong in (("--window", "0.05"), ("--beams", "0")):
+    for wrong in (("--window", "0.05"), ("--window", "0"), ("--beams", "0")):
         refused = subprocess.run([*command, *wrong], cwd=ROOT, capture_output=True, text=True)
         assert refused.returncode == 1 and "they must be 0.1 s and 1 or more" in refused.stderr
+    config = tmp_path / "model" / "config.yaml"
+    config.write_text(config.read_text().replace("scene_seconds", "seconds_of_scenes"))
+    older = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert older.returncode == 1 and "has no scene_seconds; export it anew or give --window" in older.stderr
 
 
 def test_captions_longer_than_the_decoder_are_cut(corpus):

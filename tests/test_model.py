@@ -1,5 +1,6 @@
 """Encoders, fusion and losses against references."""
 
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import tiny_roberta
 from torch.nn import functional as F
 
 from spclap.errors import DataError
@@ -131,19 +134,9 @@ def test_only_the_top_layers_of_the_text_encoder_train():
 @pytest.fixture(scope="module")
 def roberta(tmp_path_factory):
     """A tiny RoBERTa with its tokenizer: padding is 1 there, and 0 starts every sentence."""
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
-
-    folder = str(tmp_path_factory.mktemp("roberta"))
-    bpe = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    bpe.train_from_iterator(["a dog on the left side", "a cat"], vocab_size=280, special_tokens=special)
-    bpe.save_model(folder)
-    RobertaTokenizerFast.from_pretrained(folder).save_pretrained(folder)
-    torch.manual_seed(0)
-    sizes = dict(hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16)
-    RobertaModel(RobertaConfig(vocab_size=280, **sizes)).save_pretrained(folder)
-    return folder
+    folder = tmp_path_factory.mktemp("roberta")
+    tiny_roberta(folder)
+    return str(folder)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "pooler"])
@@ -180,6 +173,18 @@ def test_text_checkpointing_runs_layers_again_and_changes_no_gradient(roberta):
 def test_more_layers_than_there_are_is_refused(roberta):
     with pytest.raises(ValueError, match="train_layers is 4, the text encoder has 3"):
         HFText(roberta, train_layers=4)
+
+
+def test_a_text_model_with_missing_weights_is_refused_and_a_new_pooler_noted(roberta, tmp_path, caplog):
+    shutil.copytree(roberta, tmp_path / "roberta")
+    path = tmp_path / "roberta" / "model.safetensors"
+    weights = load_file(path)
+    save_file({k: v for k, v in weights.items() if not k.startswith("pooler.")}, path, metadata={"format": "pt"})
+    HFText(str(tmp_path / "roberta"))
+    assert "has no pooler: it starts untrained" in caplog.text
+    save_file({k: v for k, v in weights.items() if ".layer.1." not in k}, path, metadata={"format": "pt"})
+    with pytest.raises(DataError, match=r"lacks the weights encoder.layer.1\..* \(16 in all\)"):
+        HFText(str(tmp_path / "roberta"))
 
 
 def test_missing_text_model_says_what_to_place_where(monkeypatch):

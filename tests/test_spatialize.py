@@ -11,6 +11,7 @@ import torch
 from conftest import RATE, ROOMS
 from scipy.signal import fftconvolve
 
+from spclap.data.pack import ClipPack, write_pack
 from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room, write_bank
 from spclap.scene.scene import Source
 from spclap.scene.spatialize import dry_parts, dry_window, render, spatialize
@@ -144,6 +145,16 @@ def test_scene_size_in_a_batch_changes_nothing(sampler, pack, bank):
     both = spatialize(*dry_parts([(one, [(0,)]), (two, two.permutations())], pack, bank, RATE))
     torch.testing.assert_close(both[0], render(one, pack, bank, RATE))
     torch.testing.assert_close(both[2], render(two, pack, bank, RATE, (1, 0)))
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(4.0, 0.25), (5.0, 0.0), (9.0, 0.0)])
+def test_clips_that_tell_a_story_keep_its_order(seconds, first, tmp_path):
+    """A ramp shows where its window begins."""
+    ramp = np.linspace(0.1, 1.0, round(seconds * RATE), dtype="f")
+    write_pack(tmp_path, [("ramp", ramp)])
+    window = dry_window(ClipPack(tmp_path), Source("ramp", "", ("x",), 0, "front", 0.0, 0.25, 0.0), 10 * RATE)
+    begins = ramp[round(first * len(ramp))]
+    assert window[0] / window[: len(ramp)].max() == pytest.approx(begins, rel=1e-4)
 
 
 def test_windows_of_short_clips_repeat_and_have_one_level(pack, clips):

@@ -21,7 +21,7 @@ class Grid:
     """Scenes of the clips of a split, each clip with its first caption and at one level.
 
     Pairs and triples take as many clips as six divides, so clips beyond that, drawn, are left out: the paper's
-    galleries are of 972 of AudioCaps' 975.
+    galleries are of 972 of AudioCaps' 975. Fewer than six all stay.
     """
 
     def __init__(self, clips: list[Clip], bank: RirBank, seed: int):

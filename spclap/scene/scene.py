@@ -16,7 +16,7 @@ from spclap.errors import DataError
 class Source:
     """A clip at a place.
 
-    `start` in [0, 1) says where in the clip the window begins, `gain_db` is relative to the other
+    `start` in [0, 1) says where in the clip the window begins (see `dry_window`), `gain_db` is relative to the other
     sources, `rir` is the row of the split's RIR bank. `speed` and `eq_db` (see augment.py) change the dry clip.
     """
 

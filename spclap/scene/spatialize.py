@@ -17,7 +17,8 @@ SOURCE_RMS = 0.1  # level of a dry window before its gain
 
 
 def dry_window(pack: ClipPack, source: Source, samples: int) -> np.ndarray:
-    """(samples,) of a clip at a fixed level. Short clips are repeated, so all sources sound all the time."""
+    """(samples,) of a clip at a fixed level. Short clips are repeated, so all sources sound all the time, and begin at
+    `start`; those of `LOOPED` samples and more that fit into the window begin at their beginning."""
     length, wanted = pack.length(source.clip), round(samples * source.speed)
     if length > wanted:
         first = int(source.start * (length - wanted))
