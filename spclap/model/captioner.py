@@ -106,9 +106,13 @@ class Captioner(nn.Module):
         """Tokens that a caption can have."""
         return getattr(self.decoder.model.config, "max_position_embeddings", 1024) - self.prefix_length
 
+    def encode(self, captions: list[str]) -> list[list[int]]:
+        """Tokens of captions, as far as the decoder has positions."""
+        return [ids[: self.room] for ids in self.decoder.encode(captions)]
+
     def forward(self, vectors: torch.Tensor, captions: list[str]) -> torch.Tensor:
-        """Mean cross-entropy per token of N captions, as far as the decoder has positions, given vectors (N, dim)."""
-        rows = [torch.tensor(ids[: self.room], device=vectors.device) for ids in self.decoder.encode(captions)]
+        """Mean cross-entropy per token of N captions, given vectors (N, dim)."""
+        rows = [torch.tensor(ids, device=vectors.device) for ids in self.encode(captions)]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.decoder.end)
         labels = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
         prefix = self.embeddings(vectors)
