@@ -20,8 +20,8 @@ KEYS = ("content_encoder", "spatial_encoder", "fusion", "text_encoder", "text_he
 
 
 def build(arch: Path | None) -> SpatialClap:
-    """The model of train_scl.yaml, with an architecture's folder over it."""
-    config = load_yaml(CONF / "train_scl.yaml", *([arch / "train_scl.yaml"] if arch else []))
+    """The model of train_single.yaml, which every architecture has, with an architecture's folder over it."""
+    config = load_yaml(CONF / "train_single.yaml", *([arch / "train_single.yaml"] if arch else []))
     parts = {key: config[key] for name in KEYS for key in (name, f"{name}_conf") if key in config}
     return SpatialClap(**parts, dim=config["dim"]).eval()
 

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     pack = ClipPack(args.dump / "clips" / "test")
-    mono = np.stack([np.resize(pack.read(clip), 160000) for clip in pack.ids[: args.clips]])
+    mono = np.stack([np.resize(pack.read(pack.ids[i % len(pack.ids)]), 160000) for i in range(args.clips)])
     stereo = torch.from_numpy(np.stack([mono, np.roll(mono, 5, axis=1)], axis=1)).to(args.device)
     with tempfile.TemporaryDirectory() as folder:
         clap = paper_model(Path(folder), ["a dog barks on the left side"] * 10, args.size).to(args.device).eval()

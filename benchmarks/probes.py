@@ -27,12 +27,15 @@ def vectors(model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.nda
 def read_out(
     vectors: np.ndarray, scenes: list, class_of: dict[str, int], clips: dict[str, set[str]], ridge: float
 ) -> np.ndarray:
-    """Weights (dim + 1, classes, 2); each class is fitted on the scenes that hold it."""
+    """Weights (dim + 1, classes, 2); each class is fitted on the scenes that hold it, 0 for one that none holds.
+
+    Args: vectors (n, dim) of the scenes; clips of each class; ridge, weight of the squared weights.
+    """
     inputs = np.pad(vectors, ((0, 0), (0, 1)), constant_values=1.0)
     weights = np.zeros((inputs.shape[1], len(class_of), 2))
     for label, index in class_of.items():
         held = [(n, s.azimuth) for n, scene in enumerate(scenes) for s in scene.sources if s.clip in clips[label]]
-        rows, azimuths = (np.array(column) for column in zip(*held, strict=True))
+        rows, azimuths = np.array([n for n, _ in held], dtype=int), np.array([azimuth for _, azimuth in held])
         targets = np.stack([np.cos(np.deg2rad(azimuths)), np.sin(np.deg2rad(azimuths))], axis=1)
         x = inputs[rows]
         weights[:, index] = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ targets)

@@ -3,6 +3,7 @@
 
 CPU, reduced: python benchmarks/train_step.py --data data/esc50 --dump dump/esc50 --batch 1:2 2:1
 One GPU, the paper's batch: ... --device cuda --batch 1:64 2:32 [--checkpointing] [--float32]
+How many cores a GPU needs beside it: ... --batch 1:64 2:32 --read_only
 """
 
 import argparse
@@ -66,6 +67,16 @@ def step(
     return float(loss.detach()), len(batch["captions"])
 
 
+def reading(scenes: FreshScenes, clips: int) -> str:
+    """How fast one process draws scenes and reads their clips."""
+    clock = Clock("cpu")
+    for number in range(len(scenes)):
+        with clock.part("reading"):
+            scenes[number]
+    seconds = statistics.median(clock.parts["reading"][1:])
+    return f"{clips} clips in {seconds:.3f} s, {clips / seconds:.0f} clips/s, one process, median of {len(scenes) - 1}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
@@ -76,12 +87,17 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--float32", action="store_true", help="encoders in float32 instead of bfloat16")
     parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing in both encoders")
+    parser.add_argument("--read_only", action="store_true", help="draw scenes and read their clips, no model")
     parser.add_argument("--losses", type=Path, help="write the loss of each step, one a line")
     args = parser.parse_args()
     corpus = Corpus(args.data, args.dump)
     batch = {int(sources): int(count) for sources, count in (item.split(":") for item in args.batch)}
     scenes = FreshScenes(corpus, batch, 2, args.steps + 1, seed=0)
     scenes.samples = round(16000 * args.seconds)
+    clips = sum(sources * count for sources, count in batch.items())
+    if args.read_only:
+        print(reading(scenes, clips))
+        return
     captions = [caption for clip in load_datadir(args.data / "train") for caption in clip.captions]
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +108,6 @@ def main() -> None:
         losses.append(loss)
     medians = {name: statistics.median(values[1:]) for name, values in clock.parts.items()}
     total = sum(medians.values()) - medians["front end"]
-    clips = sum(sources * count for sources, count in batch.items())
     kind = "float32" if args.float32 else "bfloat16"
     where = f"{kind}, {args.device}, {torch.get_num_threads()} threads"
     print(f"{items} items of {args.seconds:g} s, {clips} clips, {where}, median of {args.steps} steps\n")

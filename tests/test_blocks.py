@@ -7,6 +7,8 @@ import torch
 from spclap.model.blocks import DIRECTION_COUNT, ClauseTargets, ContentBlocks, DirectionQueries, block_size, distance
 from spclap.model.content_encoder import SmallCnn
 from spclap.model.fusion.directions import Directions
+from spclap.model.fusion.frames import Frames
+from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 from spclap.model.text_encoder import HFText
 from spclap.scene.directions import DIRECTIONS
 
@@ -72,6 +74,26 @@ class Given(torch.nn.Module):
 
     def forward(self, stereo):
         return self.masks
+
+
+@torch.no_grad()
+def test_frames_weigh_cells_beside_an_empty_one():
+    torch.manual_seed(0)
+    content, stereo = SmallCnn(channels=4, dim=8).eval(), noise(2, 2, 8000)
+    space = ContentAwareSpatialEncoder(input={"n_fft": 512, "hop": 256, "bins": 64}, channels=4, hidden=8).eval()
+    fusion = Frames(content, space, 20)
+    heard = []
+    fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.append(inputs))
+    assert fusion(content, space, stereo).shape == (2, 20)
+    fusion.empty[3] = 1e3  # nothing is heard from there
+    fusion(content, space, stereo)
+    fusion.empty[3] = -1e3  # everything is
+    fusion(content, space, stereo)
+    shares = torch.stack([share for _, share in heard])
+    assert ((shares[0] > 0) & (shares[0] < 1)).all()
+    assert (shares[1, :, 3] == 0).all() and (heard[1][0][:, 3] == 0).all()
+    torch.testing.assert_close(shares[2, :, 3], torch.ones(2))
+    torch.testing.assert_close(shares[1:, :, :3], shares[:1, :, :3].expand(2, -1, -1))
 
 
 @pytest.mark.parametrize("depth", [0, 4, 8])

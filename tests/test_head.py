@@ -51,7 +51,7 @@ def test_azimuths_are_ours_and_ears_stay_together(head):
 
 
 def test_other_order_of_ears_is_refused(tmp_path):
-    with pytest.raises(DataError, match="first must be the left ear"):
+    with pytest.raises(DataError, match="the left ear first"):
         read_head(toy_sofa(tmp_path / "head.sofa", first_ear_left=False), RATE)
     with pytest.raises(ValueError, match="rt60 is 0.2"):
         HeadConf(rt60=0.2)

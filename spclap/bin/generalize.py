@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import run_main
+from spclap.bin import environment, run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
+from spclap.errors import DataError
 from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.scene.corpus import Corpus
@@ -46,9 +47,9 @@ def banks(conf: GeneralizeConf, corpus: Corpus, folder: Path, sofa: Path | None,
         n: parse(RoomConf, {**base, **(values or {})}, f"conditions: {n}") for n, values in conf.conditions.items()
     }
     shapes = {name: parse(HeadConf, values or {}, f"heads: {name}") for name, values in conf.heads.items()}
-    if sofa is None:
+    if sofa is None and shapes:
         logging.warning("no --sofa, so no measured head: %s are left out", ", ".join(shapes))
-    else:
+    elif sofa:
         head, taps = read_head(sofa, rate), round(rooms.rir_seconds * rate)
         for name, shape in shapes.items():
             write_head_bank(folder / name, head, shape, conf.rooms, taps, rate, [seed, 8])
@@ -85,6 +86,16 @@ def table(found: dict[str, dict[str, Values]], tags: list[str]) -> str:
     return "\n".join(lines)
 
 
+def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
+    """What the table is of: models, corpus, sizes, and the environment."""
+    scenes = ", ".join(f"{count} of {size}" for size, count in conf.scenes.items())
+    made = "; ".join(f"{key}: {value}" for key, value in environment().items())
+    return (
+        f"Models: {' '.join(map(str, args.models))}. Sounds: {args.data / 'test'}. {conf.rooms} rooms a condition, "
+        f"seed {conf.seed}; scenes by number of sources: {scenes}. Intervals: 95%, bootstrap over scenes.\n{made}"
+    )
+
+
 def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> str:
     """A line of the table; cells of (value, low, high)."""
     return f"| {condition} | {name} | " + " | ".join(shown(*cell) for cell in cells) + " |"
@@ -111,8 +122,12 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import load_training, require_clap
 
+    if args.out.suffix == ".json":
+        raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
+    if not conf.conditions and not (conf.heads and args.sofa):
+        raise DataError(f"{args.conf[-1]}: no conditions, and no heads with --sofa; name one: {{recipe: {{}}}}")
     for folder in args.models:
         require_clap(folder)
     names = [folder.name for folder in args.models]
@@ -125,7 +140,7 @@ def main() -> None:
             name: {tag: outcomes(model, corpus, bank, conf, f"{name} {tag}") for tag, model in models.items()}
             for name, bank in conditions.items()
         }
-    text = table(found, list(models))
+    text = header(args, conf) + "\n\n" + table(found, list(models))
     plain = {n: {t: {m: v.tolist() for m, v in values.items()} for t, values in ms.items()} for n, ms in found.items()}
     atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
     atomic_write_text(args.out, text + "\n")

@@ -25,7 +25,10 @@ def block_size(dim: int) -> int:
 
 
 class ContentBlocks(nn.Module):
-    """Content heard per direction -> vector; how much of the energy comes from there scales its block."""
+    """Content heard per direction -> vector; how much of the energy comes from there scales its block.
+
+    Args: inputs, dimensions of the content; dim of the vector, ValueError unless five directions can share it.
+    """
 
     def __init__(self, inputs: int, dim: int):
         super().__init__()

@@ -16,6 +16,7 @@ from spclap.model.content_encoder import MEL, MEL_BANDS, STFT
 from spclap.model.features import SAMPLE_RATE
 
 BINS = STFT["n_fft"] // 2 + 1
+SPEED_OF_SOUND = 343.0  # m/s
 
 
 class SteeredSpectrum(nn.Module):
@@ -73,14 +74,14 @@ class SteeredSpectrum(nn.Module):
 
 def delays_of(azimuths: torch.Tensor, spacing: float) -> torch.Tensor:
     """Azimuths in degrees -> seconds by which the left of two microphones, `spacing` m apart, is ahead."""
-    return -spacing * torch.deg2rad(azimuths).sin() / 343.0
+    return -spacing * torch.deg2rad(azimuths).sin() / SPEED_OF_SOUND
 
 
 class FixedMasks(nn.Module):
     """Masks by formula, nothing to learn: softmax over the directions of `sharpness` times the cosine between
     observed and expected phase difference, the cosine smoothed over 11 bins and 5 frames, weighted by magnitude.
 
-    Args: spacing, m, between the microphones.
+    Args: spacing, m, between the microphones; sharpness, factor on the cosine.
     """
 
     def __init__(self, spacing: float = 0.17, sharpness: float = 8.0):

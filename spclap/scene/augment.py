@@ -1,5 +1,5 @@
 """Variation of training scenes that leaves the difference between the channels what physics makes it: the dry clips
-change before they are spatialized, and a mirrored scene is one that could have been recorded."""
+change before they are spatialized, and a mirrored scene is that of the mirrored room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

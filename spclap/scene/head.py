@@ -41,9 +41,10 @@ class Head:
 
 
 def read_head(path: Path, sample_rate: int) -> Head:
-    """Read a SOFA file (AES69, SimpleFreeFieldHRIR), resampled; both ears together.
+    """Read a SOFA file (AES69, SimpleFreeFieldHRIR), resampled to `sample_rate` Hz; both ears together.
 
-    DataError for a file that cannot be read, has another convention, or whose first receiver is not the left ear.
+    DataError without the package sofar and for a file that cannot be read, has another convention, delays, positions
+    that are not spherical, or other receivers than two, the left ear first.
     """
     try:
         import sofar
@@ -55,10 +56,10 @@ def read_head(path: Path, sample_rate: int) -> Head:
         raise DataError(f"{path}: not readable as SOFA: {error}; see README.md for where to get one") from error
     if sofa.GLOBAL_SOFAConventions != "SimpleFreeFieldHRIR":
         raise DataError(f"{path}: convention {sofa.GLOBAL_SOFAConventions}, expected SimpleFreeFieldHRIR")
-    ears = np.reshape(sofa.ReceiverPosition, (2, 3))
-    if sofa.ReceiverPosition_Type != "cartesian" or ears[0, 1] <= ears[1, 1]:
+    ears = np.squeeze(sofa.ReceiverPosition)
+    if ears.shape != (2, 3) or sofa.ReceiverPosition_Type != "cartesian" or ears[0, 1] <= ears[1, 1]:
         raise DataError(
-            f"{path}: receivers at {ears.tolist()}; the first must be the left ear, in metres, y to the left"
+            f"{path}: receivers at {ears.tolist()}; there must be two, the left ear first, in metres, y to the left"
         )
     if sofa.SourcePosition_Type != "spherical" or np.any(sofa.Data_Delay):
         raise DataError(f"{path}: positions must be spherical and delays zero; convert the file")
@@ -80,7 +81,11 @@ def diffuse_tail(head: Head, rt60: float, sample_rate: int, taps: int, rng: np.r
 
 
 def write_head_bank(path: Path, head: Head, conf: HeadConf, rooms: int, taps: int, sample_rate: int, seed: list[int]):
-    """A bank of `rooms` tails (or as many anechoic sets), one response per direction in each, at ear height."""
+    """A bank of `rooms` tails (or as many anechoic sets), one response per direction in each, at ear height.
+
+    Args: taps, length of a response at `sample_rate` Hz; seed, with the room's number it draws directions and tail.
+    DataError for a head without a response at elevation 0 in one of the directions.
+    """
     level = np.flatnonzero(np.abs(head.elevation) < 1)
     rirs, rows = [], []
     for index in range(rooms):

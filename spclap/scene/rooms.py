@@ -29,7 +29,7 @@ class RoomConf:
     width: list[float]  # m
     height: list[float]  # m
     rt60: list[float]  # s
-    spacing: float | list[float]  # m, between the two microphones; [low, high] is drawn for each place
+    spacing: float | list[float]  # m, between the two microphones; [low, high] is drawn for each room
     mic_height: list[float]  # m
     source_height: list[float]  # m
     distance: list[float]  # m, horizontal, from the centre of the pair
@@ -117,7 +117,11 @@ def image_source_rirs(
 
 
 def simulate_room(conf: RoomConf, sample_rate: int, name: str, seed: list[int]) -> tuple[np.ndarray, list[dict]]:
-    """One room: RIRs (5 * places, 2, taps) and their table rows. The same seed gives the same room."""
+    """One room: RIRs (5 * places, 2, taps) and their table rows. The same seed gives the same room.
+
+    Every place has a pair of its own in the room, all of one spacing: what a source sends to the pair is as physics has
+    it, but the sources of a scene stand around different points of their room. DataError when no room fits `conf`.
+    """
     rng = np.random.default_rng(seed)
     taps = round(conf.rir_seconds * sample_rate)
     for _ in range(50):
@@ -135,9 +139,9 @@ def simulate_room(conf: RoomConf, sample_rate: int, name: str, seed: list[int]) 
             f"room {name}: 50 rooms drawn, none holds all places and reaches its RT60; in conf/simu.yaml lower "
             f"rooms.distance or widen rooms.rt60 (for a larger length and width)"
         )
-    rirs, rows = [], []
+    spacing, rirs, rows = rng.uniform(*conf.spacings), [], []
     for direction, (center, yaw, azimuth, position) in places:
-        microphones = _pair(center, yaw, rng.uniform(*conf.spacings))
+        microphones = _pair(center, yaw, spacing)
         rirs.append(image_source_rirs(size, rt60, microphones, position[None], sample_rate, taps))
         rows.append(
             dict(

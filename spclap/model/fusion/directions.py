@@ -12,7 +12,9 @@ class Directions(nn.Module):
     """Masks of a spatial encoder -> content encoder per direction -> `ContentBlocks`.
 
     Args: depth, number of layers of the content encoder that hear the mixture once, before the masks; 0: the mel
-    spectrum itself is masked, which costs a whole pass per direction.
+    spectrum itself is masked, which costs a whole pass per direction. Layers that are trained with batch statistics
+    (content_encoder cnn) count one silent recording among those of a batch. ValueError for a content encoder without
+    maps, a depth that it does not have, and a dim that five directions cannot share.
     """
 
     spatial_encoders = ("masks", "fixed_masks")
@@ -25,6 +27,7 @@ class Directions(nn.Module):
         self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)
 
     def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
+        """(N, 2, T) -> (N, dim)."""
         masks, spectrum = spatial_encoder(stereo), content_encoder.spectrum(stereo.mean(dim=1))
         masked = masks * spectrum[:, None]
         energy = masked.square().sum(dim=(2, 3))

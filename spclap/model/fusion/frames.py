@@ -11,7 +11,10 @@ from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 
 class Frames(nn.Module):
     """The content encoder's maps before pooling, each cell with the spatial frames of its time; the query of a
-    direction weighs the cells, and how much weight it finds beside a learned empty cell is that direction's share."""
+    direction weighs the cells, and how much weight it finds beside a learned empty cell is that direction's share.
+
+    ValueError for a content encoder without maps and a dim that five directions cannot share.
+    """
 
     spatial_encoders = ("ca_se",)
 
@@ -28,6 +31,7 @@ class Frames(nn.Module):
         self.blocks = ContentBlocks(content_encoder.dim, dim)
 
     def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
+        """(N, 2, T) -> (N, dim)."""
         maps = content_encoder.maps(content_encoder.spectrum(stereo.mean(dim=1)))  # (N, C, steps, bands)
         frames = F.adaptive_avg_pool1d(spatial_encoder.frames(stereo).transpose(1, 2), maps.shape[2])
         frames = frames[..., None].expand(-1, -1, -1, maps.shape[3])
