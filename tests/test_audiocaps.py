@@ -123,6 +123,9 @@ def test_files_of_all_names_and_formats_are_found(corpus):
     )  # nothing is read twice
     write(corpus / "audio" / "-tr_0000010.wav", sound(100))
     assert "9 found, 1 missing, 2 unfit" in stage0(corpus).stderr
+    (corpus.parent / "longer.yaml").write_text("max_seconds: 20.0")
+    longer = stage0(corpus, "--conf", str(ROOT / "egs/audiocaps/conf/data.yaml"), str(corpus.parent / "longer.yaml"))
+    assert "10 found, 1 missing, 1 unfit" in longer.stderr  # files are held against other limits
 
 
 def test_events_come_from_audioset_and_clips_without_are_left_out(corpus):
@@ -173,6 +176,27 @@ def test_half_an_m4a_is_refused(tmp_path):
         (tmp_path / "a.m4a").write_bytes(whole[:end])
         with pytest.raises(DataError, match=message):
             read_clip(tmp_path / "a.m4a", 16000)
+
+
+def test_half_a_webm_is_refused_and_a_whole_aac_is_not(tmp_path):
+    """WebM announces its length for the whole file; raw AAC has no header, FFmpeg's guess is no announcement."""
+    for name, codec in (("a.webm", "libopus"), ("a.aac", "aac")):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream(codec, rate=48000, layout="mono")
+            tone = np.sin(2 * np.pi * 440 * np.arange(4 * 48000) / 48000) * np.repeat([0.5, 0.001], 2 * 48000)
+            frame = av.AudioFrame.from_ndarray(tone[None].astype("f"), format="fltp", layout="mono")
+            frame.sample_rate = 48000
+            resampler = av.AudioResampler(format=stream.format, layout="mono", rate=48000, frame_size=960)
+            for part in [*resampler.resample(frame), *resampler.resample(None)] if codec == "libopus" else [frame]:
+                for packet in stream.encode(part):
+                    container.mux(packet)
+            for packet in stream.encode(None):
+                container.mux(packet)
+        assert abs(len(read_clip(tmp_path / name, 16000)) / 16000 - 4.0) < 0.2
+    whole = (tmp_path / "a.webm").read_bytes()
+    (tmp_path / "a.webm").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        read_clip(tmp_path / "a.webm", 16000)
 
 
 def test_damaged_m4a_and_a_missing_decoder_are_named(tmp_path, monkeypatch):

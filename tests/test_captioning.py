@@ -1,10 +1,11 @@
-"""Captioners: training, decoding and scores."""
+"""Captioners: training and decoding."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,16 @@ import pytest
 import soundfile
 import torch
 from small_training import ROOT, parameters, train
-from tiny_models import tiny_roberta
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from spclap.cli import window_starts
+from spclap.engine.iterators import as_they_are, collate
 from spclap.engine.trained import export, load_training
 from spclap.errors import DataError
-from spclap.evaluate import captioning
-from spclap.evaluate.captioning import BertScore, TextSimilarity, bleu_counts, caption_scores, corpus_bleu
-from spclap.evaluate.metrics import bootstrap, paired_difference
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
 from spclap.model.checkpoints import load_captioner
-from spclap.scene.caption import scene_caption
+from spclap.scene.caption import captions_of, scene_caption
+from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
 
 CAPTIONS = ["sound 1 on the left side", "sound 2 in front", "kind1 in the front-left, and kind2 in front"]
@@ -120,6 +119,53 @@ def test_the_full_size_config_trains_decodes_and_travels(trained, corpus, gpt2, 
     shutil.rmtree(tmp_path / "scl")
     vectors = torch.randn(3, model.clap.dim)
     assert load_captioner(tmp_path / "model", model.clap.dim).generate(vectors) == model.captioner.generate(vectors)
+
+
+def test_the_shipped_config_builds_its_captioner(trained, corpus, tmp_path):
+    command = [sys.executable, "-m", "spclap.bin.train", "--config", ROOT / "conf" / "train_caption.yaml"]
+    command += ["--data", corpus.data, "--dump", corpus.dump, "--exp", tmp_path / "x", "--init", trained / "scl"]
+    result = subprocess.run(
+        [str(part) for part in [*command, "--", "--dry_run", "true"]], cwd=ROOT, capture_output=True
+    )
+    assert (
+        result.returncode == 0 and b"Number of trainable parameters" in result.stderr and not (tmp_path / "x").exists()
+    )
+
+
+@torch.no_grad()
+def test_models_stored_in_half_precision_work_in_float32(corpus, gpt2, tmp_path):
+    GPT2LMHeadModel.from_pretrained(gpt2).to(torch.bfloat16).save_pretrained(tmp_path)
+    PreTrainedTokenizerFast.from_pretrained(gpt2).save_pretrained(tmp_path)
+    for pretrained in (True, False):
+        captioner = Captioner(8, "hf", {"name": str(tmp_path), "pretrained": pretrained}, prefix=2).eval()
+        assert {value.dtype for value in captioner.state_dict().values()} == {torch.float32}
+        assert len(captioner.generate(torch.randn(2, 8))) == 2
+
+
+def test_validation_counts_all_captions_of_a_clip(trained, corpus):
+    """Of these two sources the first captions fit the wrong halves of what is said, the second ones the right ones."""
+    model, _ = load_training(trained / "scl_captions", corpus)
+    scene = corpus.fixed("valid", 2)[0]
+    one, two = scene.sources
+    said = scene_caption(scene, (0, 1))
+    model.captioner.generate = lambda vectors: [said]
+    known = {one.clip: (two.caption, one.caption), two.clip: ("a stone", two.caption)}
+    first = {clip: captions[:1] for clip, captions in known.items()}
+    sources = tuple(replace(source, caption=known[source.clip][0]) for source in scene.sources)
+    ids, batch = collate(as_they_are([scene]), corpus.pack("valid"), corpus.bank("valid"), corpus.samples)
+    batch["scenes"] = [replace(scene, sources=sources)]
+    for model.captions, right in ((known, 100), (first, 0)):
+        assert model.validate([(ids, batch)])["spatial_accuracy_2src"] == right
+    assert captions_of(sources[1], known) == ["a stone", two.caption]
+
+
+def test_a_tokenizer_that_was_made_anew_is_noticed(trained, corpus, tmp_path):
+    shutil.copytree(corpus.dump, tmp_path / "dump")
+    done = json.loads((tmp_path / "dump" / "done.json").read_text())
+    (tmp_path / "dump" / "done.json").write_text(json.dumps({**done, "clips": "others"}))
+    for name in ("scl", "scl_captions"):
+        with pytest.raises(DataError, match="its tokenizer were made anew since; train it again"):
+            load_training(trained / name, Corpus(corpus.data, tmp_path / "dump"))
 
 
 def test_the_model_listened_to_stays_as_it_was(trained):
@@ -221,69 +267,3 @@ def test_a_captioner_needs_a_trained_model(trained, corpus, tmp_path):
     command += ["--dump", corpus.dump, "--exp", tmp_path / "x"]
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 1 and "needs --init with the folder of a trained model" in result.stderr
-
-
-SOURCES = [[(["a dog", "an animal"], "left")], [(["rain"], "front"), (["a bell"], "right")]]
-TRUTH = [["a dog on the left side", "an animal on the left side"], ["rain in front, and a bell on the right side"]]
-
-
-def test_scores_of_right_and_wrong_captions():
-    right = caption_scores(SOURCES, TRUTH, [texts[0] for texts in TRUTH], TextSimilarity())
-    for name in ("sbert", "dw_sbert", "spatial_accuracy"):
-        np.testing.assert_allclose(right[name], 1, atol=1e-5)
-    swapped = ["a dog in front", "rain on the right side, and a bell in front"]
-    wrong = caption_scores(SOURCES, TRUTH, swapped, TextSimilarity())
-    assert wrong["spatial_accuracy"].tolist() == [0, 0] and wrong["dw_sbert"][0] == 0 and wrong["sbert"].min() > 0.6
-    second = caption_scores(SOURCES[:1], TRUTH[:1], ["an animal on the left side"], TextSimilarity())
-    assert second["sbert"][0] == pytest.approx(1, abs=1e-5)  # the best of the references counts
-
-
-@pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
-def test_scores_of_pycocoevalcap():
-    values = captioning.coco_scores([*TRUTH, ["rain in front"]], [TRUTH[0][1], "a car", ""])
-    assert all(values[name][2] == 0 for name in ("rouge_l", "meteor", "cider"))  # saying nothing
-    assert values["rouge_l"][0] == pytest.approx(1) and values["rouge_l"][1] < 0.4
-    assert values["meteor"][0] > 0.9 > values["meteor"][1] and values["cider"][0] > values["cider"][1]
-    assert values["bleu4"].shape == (3, 10) and corpus_bleu(values["bleu4"][:1]) == pytest.approx(1)
-    assert corpus_bleu(values["bleu4"]) < 0.5  # half of what there is to say is not said
-
-
-def test_bleu_of_a_corpus_is_that_of_pycocoevalcap():
-    from pycocoevalcap.bleu.bleu import Bleu
-
-    rng, words = np.random.default_rng(0), "a dog barks on the left side and rain".split()
-    truth = {i: [" ".join(rng.choice(words, rng.integers(5, 12))) for _ in range(3)] for i in range(40)}
-    said = {i: [f"{texts[0]} rain"] if i % 2 else [" ".join(rng.choice(words, 9))] for i, texts in truth.items()}
-    expected = Bleu(4).compute_score(truth, said, verbose=0)[0][3]
-    counts = bleu_counts(truth, said)
-    assert corpus_bleu(counts) == pytest.approx(expected, rel=1e-5) and 0.1 < expected < 0.9
-    value, low, high = bootstrap(counts, 200, statistic=corpus_bleu)
-    assert value == corpus_bleu(counts) and low < value < high
-    assert paired_difference(counts, counts, 50, statistic=corpus_bleu) == (0, 0, 0)
-
-
-def test_bertscore_against_a_loop(tmp_path):
-    tiny_roberta(tmp_path / "roberta")
-    score = BertScore(str(tmp_path / "roberta"), 1)
-    captions, references = ["a dog on the left", ""], [["a dog in front", "rain"], ["rain"]]
-    found = score(references, captions)
-
-    def f1(reference, caption):
-        ids = [score.encoder.tokenize([text]) for text in (reference, caption or ".")]
-        with torch.no_grad():
-            there, said = (score.encoder.model(i, output_hidden_states=True).hidden_states[1][0, 1:-1] for i in ids)
-        cosines = torch.nn.functional.cosine_similarity(said[:, None], there[None], dim=2).numpy()
-        precision = np.mean([max(row) for row in cosines])
-        recall = np.mean([max(column) for column in cosines.T])
-        return 2 * precision * recall / (precision + recall)
-
-    expected = [max(f1(text, caption) for text in texts) for texts, caption in zip(references, captions, strict=True)]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    with pytest.raises(DataError, match="layer is 99"):
-        BertScore(str(tmp_path / "roberta"), 99)
-
-
-def test_missing_java_is_noted_and_the_other_scores_stay(monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    values = caption_scores(SOURCES, TRUTH, [texts[0] for texts in TRUTH], TextSimilarity())
-    assert "Java" in captioning.notes({})[0] and set(values) == {"sbert", "dw_sbert", "spatial_accuracy"}

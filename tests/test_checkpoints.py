@@ -157,6 +157,12 @@ def test_damaged_directories_are_named(made, tmp_path):
         load_model(damaged)
 
 
+def test_a_device_that_is_not_there_is_named(made):
+    for device in ("cuda:77", "cdua"):
+        with pytest.raises(DataError, match=f"device {device}: .*; give another, such as cpu"):
+            load_model(made[1], device)
+
+
 def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):

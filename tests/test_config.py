@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from spclap.bin import run_main
 from spclap.bin.extract import FeatsConf
+from spclap.bin.simulate import main as simulate
 from spclap.data.config import load_config, load_yaml
 from spclap.data.stamp import Stamp, require_complete, require_dump, scenes_digest
 from spclap.errors import DataError
@@ -63,6 +65,16 @@ def test_bad_configs_name_file_and_key(tmp_path, text, message):
     assert "conf.yaml" in str(error.value)
     with pytest.raises(DataError, match="not found"):
         load_yaml(tmp_path / "none.yaml")
+
+
+def test_another_sample_rate_than_the_encoders_is_refused(tmp_path, monkeypatch, capsys):
+    layer = write(tmp_path / "conf.yaml", "sample_rate: 24000")
+    monkeypatch.setattr(
+        "sys.argv", ["simulate", "--data", str(tmp_path), "--conf", str(ROOT / "conf/simu.yaml"), str(layer)]
+    )
+    with pytest.raises(SystemExit) as end:
+        run_main(simulate)
+    assert end.value.code == 1 and "sample_rate is 24000 Hz; the encoders hear 16000" in capsys.readouterr().err
 
 
 def test_shipped_configs_parse():

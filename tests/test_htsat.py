@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import tiny_clap
-from transformers import ClapFeatureExtractor
+from transformers import ClapFeatureExtractor, ClapModel
 
 from spclap.errors import DataError
 from spclap.model.htsat import WINDOW, Htsat, LogMel, fit_windows
@@ -121,6 +121,13 @@ def test_untrained_network_of_the_same_configuration(folder):
     ours, untrained = Htsat(str(folder)), Htsat(str(folder), pretrained=False)
     assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in untrained.state_dict().items()}
     assert not torch.equal(ours.tower.audio_encoder.norm.weight, untrained.tower.audio_encoder.norm.weight)
+
+
+def test_a_model_stored_in_half_precision_works_in_float32(folder, tmp_path):
+    ClapModel.from_pretrained(folder).to(torch.bfloat16).save_pretrained(tmp_path)
+    for pretrained in (True, False):
+        encoder = Htsat(str(tmp_path), pretrained=pretrained)
+        assert {p.dtype for p in encoder.parameters()} == {torch.float32}
 
 
 def test_missing_and_fused_models_are_refused(folder, tmp_path, monkeypatch):

@@ -1,14 +1,17 @@
 """Classes and scores of SELD."""
 
+import argparse
 import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from small_training import SMALL
 
 from spclap.engine.models import SeldTraining
-from spclap.engine.task import seld_classes
+from spclap.engine.task import SeldTask, seld_classes
 from spclap.errors import DataError
 from spclap.evaluate.seld import seld_outcomes
 from spclap.model.seld import Seld
@@ -53,6 +56,26 @@ def test_targets_of_scenes():
     nan = np.nan
     expected = [[30, 30, 30], [10, -60, nan], [nan, nan, nan], [1, nan, nan], [8, 8, nan]]
     np.testing.assert_array_equal(azimuth, expected)
+
+
+def test_directions_alone_are_learned_of_clips_whose_events_are_new(corpus):
+    """AudioCaps without AudioSet's events: every clip is an event, no validation clip has one of training."""
+    conf = {"spatial_encoder_conf": SMALL["spatial_encoder_conf"], "data": str(corpus.data), "dump": str(corpus.dump)}
+    defaults = vars(SeldTask.get_parser().parse_args([]))
+    model = SeldTask.build_model(argparse.Namespace(**{**defaults, **conf, "one_class": True}))
+    assert set(model.classes_of) == set(corpus.events) and set(model.classes_of.values()) == {(0,)}
+
+
+def test_level_counts_where_the_config_says_so():
+    conf, stereo = (
+        {"input": {"n_fft": 512, "hop": 256, "bins": 64}, "channels": 2, "hidden": 2},
+        torch.randn(1, 2, 8000),
+    )
+    conf["input"]["kind"] = "magnitude_phase"
+    for equal in (True, False):
+        seld = Seld(2, conf, equal_level=equal).eval()
+        with torch.no_grad():
+            assert torch.allclose(seld(stereo)[0], seld(0.1 * stereo)[0], atol=1e-4) == equal
 
 
 def test_outcomes_of_vectors_that_point_right_and_that_are_swapped():

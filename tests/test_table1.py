@@ -13,6 +13,7 @@ import yaml
 from small_training import train
 
 from spclap.bin.table1 import of_groups
+from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, captions_of_clips, gallery, retrieval
 from spclap.scene.caption import caption_at
 from spclap.scene.grid import Grid
@@ -55,6 +56,17 @@ def test_sounds_of_one_kind_are_in_different_groups(clips, bank):
     """The twelve clips are of four kinds, so groups of four hold one of each."""
     groups = Grid(clips, bank, seed=3).groups(4)
     assert len(groups) >= 2 and all(len({clip.labels[-1] for clip in group}) == 4 for group in groups)
+
+
+def test_as_many_groups_as_kinds_allow(clips, bank):
+    """Two dogs, a bell and a drum make a triple in whatever order they come."""
+    by_kind = {kind: [clip for clip in clips if clip.labels[-1] == kind] for kind in {c.labels[-1] for c in clips}}
+    first, second, third, *_ = by_kind.values()
+    for seed in range(12):
+        assert len(Grid([*first[:2], second[0], third[0]], bank, seed).groups(3)) == 1
+        assert len(Grid([*first[:2], *second[:2], *third[:2]], bank, seed).groups(3)) == 2
+    with pytest.raises(DataError, match="no 3 of 4 clips differ"):
+        Grid([*first[:2], *second[:2]], bank, 0).groups(3)
 
 
 def test_scenes_depend_on_the_seed_alone(grid, clips, bank):
@@ -131,4 +143,6 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
         and f"2src_grid {20 * groups}, {20 * groups};" in text
     )
     assert "torch: " in text and len(outcomes["direction_2src"]) == 2
-    assert "Captions per clip: 2; 4 clips, 8 captions" in text
+    assert "Captions per clip: 2; 4 clips, 8 captions" in text and len(outcomes["r1_t2a_captions"]) == 4
+    wrong = subprocess.run([*map(str, command[:-1]), "table1.json"], cwd=tmp_path, capture_output=True, text=True)
+    assert wrong.returncode == 1 and "give it another suffix" in wrong.stderr

@@ -47,6 +47,7 @@ def test_batch_that_cannot_be_drawn_is_refused(batch, message):
         ({"clause_weight": 1.0}, "dim is 16"),
         ({"fusion": "directions"}, "needs the spatial_encoder masks or fixed_masks"),
         ({"fusion": "frames"}, "dim is 16"),
+        ({"fusion": "structured", "text_head": "structured", "clause_weight": 1.0}, "clause_weight is 1.0"),
         ({"bfloat16": "ture"}, "must be auto, true or false"),
         ({"best_model_criterion": [["valid", "loss", "min"]]}, "the only one is"),
     ],

@@ -25,9 +25,9 @@ from spclap.evaluate.captioning import (
 from spclap.evaluate.description import DEFINITIONS
 from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.results import pairs_of
-from spclap.scene.caption import caption_at
+from spclap.scene.caption import caption_at, captions_of
 from spclap.scene.corpus import Corpus
-from spclap.scene.scene import Scene, Source
+from spclap.scene.scene import Scene
 
 SUFFIX = "_captions"  # of the folder of a captioner, after the name of the model that it listens to
 SHUFFLED = ", vectors shuffled"  # after the name of a model that speaks of another scene's vector
@@ -44,13 +44,8 @@ DETAILS = {
 def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
     """The scene's own caption first, then one for each further caption of its clips, all clips stepping together."""
     where = [source.direction for source in scene.sources]
-    texts = [of_source(source, captions) for source in scene.sources]
+    texts = [captions_of(source, captions) for source in scene.sources]
     return [caption_at([text[min(i, len(text) - 1)] for text in texts], where) for i in range(max(map(len, texts)))]
-
-
-def of_source(source: Source, captions: dict[str, tuple[str, ...]]) -> list[str]:
-    """All captions of a source's clip, its own in the scene first."""
-    return [source.caption, *(caption for caption in captions[source.clip] if caption != source.caption)]
 
 
 def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu: int) -> dict[str, str]:
@@ -97,7 +92,7 @@ class Truth:
         """Number of sources -> values per scene."""
         values = {}
         for size, scenes in self.scenes.items():
-            sources = [[(of_source(source, self.captions), source.direction) for source in s.sources] for s in scenes]
+            sources = [[(captions_of(source, self.captions), source.direction) for source in s.sources] for s in scenes]
             texts = [references(scene, self.captions) for scene in scenes]
             values[size] = caption_scores(
                 sources, texts, [said[scene.id] for scene in scenes], self.similarity, self.bertscore

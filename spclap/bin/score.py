@@ -34,7 +34,8 @@ from spclap.scene.corpus import Corpus
 from spclap.scene.directions import DIRECTIONS
 
 PROTOCOL = {
-    "retrieval": "true captions of the test scenes of one size; scenes of equal meaning or caption count once",
+    "retrieval": "one caption a scene, the true one; scenes of one size that say the same count once, so queries and "
+    "gallery are as many as n tells",
     "direction": "known contents; 5 captions for one source, 25 ordered direction pairs for two",
     "assignment": "captions of all permutations of the scene; right when the true one alone is best",
     "interval": "95%, bootstrap over scenes",

@@ -11,6 +11,8 @@ from spclap.bin import run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, atomic_write_text, check_splits, load_datadir
 from spclap.data.stamp import Stamp, digest
+from spclap.errors import DataError
+from spclap.model.features import SAMPLE_RATE
 from spclap.scene.conf import SimuConf
 from spclap.scene.rooms import RirBank, write_bank
 from spclap.scene.sampler import SceneSampler
@@ -58,6 +60,8 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="processes")
     args = parser.parse_args()
     conf = load_config(SimuConf, *args.conf)
+    if conf.sample_rate != SAMPLE_RATE:
+        raise DataError(f"{args.conf[-1]}: sample_rate is {conf.sample_rate} Hz; the encoders hear {SAMPLE_RATE}")
     check_splits({split: load_datadir(args.data / split) for split in SPLITS})
     write_rooms(args.data, conf, args.nj)
     write_fixed_scenes(args.data, conf)

@@ -12,6 +12,7 @@ from spclap.bin import environment, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
+from spclap.errors import DataError
 from spclap.evaluate.metrics import bootstrap, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
@@ -52,9 +53,13 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
         for way, ranks in zip(("a2t", "t2a"), retrieval(scenes, every=True)[:2], strict=True):
             values[f"r1_{way}_{name}"] = of_groups(ranks == 0, groups)
     captions = {clip.id: clip.captions for clip in grid.clips}
+    own = np.cumsum([len(clip.captions) for clip in grid.clips])[:-1]  # the captions of a clip are one observation
     for way, ranks in zip(("a2t", "t2a"), captions_of_clips(fixed, captions), strict=True):
         for k in (1, 5, 10):
-            values[f"r{k}_{way}_captions"] = 100.0 * (ranks < k)
+            right = 100.0 * (ranks < k)
+            values[f"r{k}_{way}_captions"] = (
+                right if way == "a2t" else np.array([part.mean() for part in np.split(right, own)])
+            )
     for size in (1, 2, 3):
         scenes = embedded(f"{size}src", grid.every_order(3) if size == 3 else grid.one_direction(size))
         if size < 3:
@@ -90,8 +95,7 @@ def table(
 def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: Table1Conf, grid: Grid) -> str:
     """Both tables, with the size of every gallery."""
     seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
-    first = next(iter(models.values()))
-    several = [name for name in first if name.endswith("_captions")]
+    several = [name for name in next(iter(models.values())) if name.endswith("_captions")]
     counts = dict.fromkeys(str(count(len(clip.captions) for clip in grid.clips)) for count in (min, max))
     clips, pairs, triples = (len(grid.groups(size)) for size in (1, 2, 3))
     head = "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several)
@@ -106,7 +110,8 @@ def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: Tab
         f"{clips}, 5; direction_2src {pairs}, 25; assignment_2src {pairs}, 2; assignment_3src {6 * triples}, 6. One "
         f"caption a clip. Intervals: 95%, bootstrap over clips, pairs or triples. {' '.join(paper.protocol.split())}",
         f"All captions of a clip (LAION's protocol for Clotho): {' '.join(paper.captions.split())} Captions per clip: "
-        f"{'-'.join(counts)}; {len(first['r1_a2t_captions'])} clips, {len(first['r1_t2a_captions'])} captions.",
+        f"{'-'.join(counts)}; {clips} clips, {sum(len(clip.captions) for clip in grid.clips)} captions; t2a: mean over "
+        f"clips of the mean over their captions.",
         "\n".join([head, *lines]),
         "; ".join(f"{key}: {value}" for key, value in environment().items()),
     ]) + "\n"  # fmt: skip
@@ -123,6 +128,8 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import load_training, require_clap
 
+    if args.out.suffix == ".json":
+        raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
     paper, corpus = load_config(Table1Conf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)

@@ -62,10 +62,10 @@ def listened_to(init: Path | None) -> dict:
 def check_init(wanted: argparse.Namespace, init: Path) -> None:
     """DataError unless the spatial encoder of a training can start from the one in `init`."""
     stored = load_yaml(init / "config.yaml")
-    for key in ("spatial_encoder", "spatial_encoder_conf"):
-        if (value := getattr(wanted, key)) != stored.get(key):
+    for key, default in (("spatial_encoder", None), ("spatial_encoder_conf", None), ("equal_level", True)):
+        if (value := getattr(wanted, key)) != (pretrained := stored.get(key, default)):
             raise DataError(
-                f"{key} is {value}, that of {init} is {stored.get(key)}; make them equal (lay the change over the "
+                f"{key} is {value}, that of {init} is {pretrained}; make them equal (lay the change over the "
                 f"config of the pre-training too) and rerun stage 3"
             )
 

@@ -34,13 +34,23 @@ def _opened(path: Path) -> Iterator:
         raise DataError(f"{path}: not readable as audio: {error}; replace it or remove the clip") from error
 
 
+def _announced(path: Path, container, stream) -> float:
+    """s that a file says it has, 0 where it does not say: WebM says it of all its streams together, raw AAC has no
+    header and FFmpeg guesses."""
+    if path.suffix.lower() == ".aac":
+        return 0.0
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration and len(container.streams) == 1 else 0.0
+
+
 def decode(path: Path) -> tuple[np.ndarray, int]:
     """(samples, channels) float32 and the rate in Hz; DataError for a file that cannot be read to its end."""
     with _opened(path) as (av, container, stream):
         resampler = av.AudioResampler(format="fltp")
         frames = [part.to_ndarray() for frame in container.decode(stream) for part in resampler.resample(frame)]
         rate = stream.rate
-        announced = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        announced = _announced(path, container, stream)
     seconds = sum(frame.shape[1] for frame in frames) / rate
     if not frames or seconds < announced - SLACK:
         raise DataError(f"{path}: truncated, {seconds:.2f} of {announced:.2f} s can be read; fetch it again")

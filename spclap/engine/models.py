@@ -24,6 +24,7 @@ from spclap.model.features import level_factor
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.seld import Seld, seld_loss
 from spclap.model.spatial_clap import SpatialClap, build
+from spclap.scene.caption import captions_of
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import spatialize
@@ -158,12 +159,16 @@ class StructuredTraining(ClapTraining):
 class CaptionTraining(ClapModel):
     """Training of a caption decoder on the audio vectors of a frozen model.
 
-    Args: keep, whether training scenes come again: their vectors, as those of validation scenes, are kept.
+    Args: keep, whether training scenes come again: their vectors, as those of validation scenes, are kept; captions of
+    every validation clip.
     """
 
-    def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool, keep: bool):
+    def __init__(
+        self, clap: SpatialClap, captioner: Captioner, bfloat16: bool, keep: bool, captions: dict[str, tuple[str, ...]]
+    ):
         super().__init__(bfloat16)
         self.clap, self.captioner, self.keep = clap.requires_grad_(False), captioner, keep
+        self.captions = captions
         self.known: dict[str, torch.Tensor] = {}
 
     def train(self, mode: bool = True) -> "CaptionTraining":
@@ -186,7 +191,8 @@ class CaptionTraining(ClapModel):
         vectors = self.vectors(utt_id, batch)
         with self.autocast(batch):
             loss = self.captioner(vectors, batch["captions"])
-        return force_gatherable((loss, {"loss": loss.detach()}, len(batch["captions"])), loss.device)
+        tokens = sum(map(len, self.captioner.encode(batch["captions"])))  # what the mean is over, on each rank
+        return force_gatherable((loss, {"loss": loss.detach()}, tokens), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Spatial description accuracy of greedy captions in percent; `score` is its mean over numbers of sources."""
@@ -196,7 +202,7 @@ class CaptionTraining(ClapModel):
             batch = moved(batch, device)
             said = self.captioner.generate(self.vectors(ids, batch))
             for scene, caption in zip(batch["scenes"], said, strict=True):
-                sources = [([source.caption], source.direction) for source in scene.sources]
+                sources = [(captions_of(source, self.captions), source.direction) for source in scene.sources]
                 found[scene.size].append(spatial_accuracy(sources, caption, similarity))
         stats = {f"spatial_accuracy_{size}src": 100 * float(np.mean(right)) for size, right in found.items()}
         return {**stats, "score": sum(stats.values()) / len(stats)}

@@ -7,6 +7,7 @@ from pathlib import Path
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 
+from spclap.data.datadir import load_datadir
 from spclap.engine.models import CaptionTraining, ClapTraining, MaskTraining, SeldTraining, StructuredTraining
 from spclap.engine.scene_task import SceneTask, load_statistics, use_bfloat16
 from spclap.errors import DataError
@@ -42,6 +43,8 @@ class ClapTask(SceneTask):
         if args.spatial_encoder == "ca_se":
             load_statistics(clap.spatial_encoder.maps, args.dump)
         training = StructuredTraining if args.fusion == "structured" else ClapTraining
+        if args.clause_weight and training is StructuredTraining:
+            raise DataError(f"clause_weight is {args.clause_weight}; fusion structured has no blocks, so it must be 0")
         return training(clap, use_bfloat16(args), args.clause_weight)
 
 
@@ -60,6 +63,7 @@ class SeldTask(SceneTask):
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         super().add_task_arguments(parser)
         parser.add_argument("--one_class", type=str2bool, default=False, help="learn directions alone, not of what")
+        parser.add_argument("--equal_level", type=str2bool, default=True, help="recordings are brought to one level")
         parser.add_argument(
             "--classes",
             action=NestedDictAction,
@@ -80,7 +84,10 @@ class SeldTask(SceneTask):
                 f"(utt2event, README.md of the corpus) or group them with `classes` in train_seld.yaml"
             )
         classes_of = {clip: tuple(sorted({class_of[e] for e in events[clip] if e in class_of})) for clip in events}
-        seld = build("SELD", Seld, dict(classes=count, spatial_encoder_conf=args.spatial_encoder_conf))
+        if args.one_class:  # of clips whose events no training clip has, too
+            classes_of = dict.fromkeys(events, (0,))
+        conf = {"spatial_encoder_conf": args.spatial_encoder_conf, "equal_level": args.equal_level}
+        seld = build("SELD", Seld, {"classes": count, **conf})
         load_statistics(seld.spatial_encoder.maps, args.dump)
         return SeldTraining(seld, classes_of, use_bfloat16(args))
 
@@ -133,7 +140,9 @@ class CaptionTask(ClapTask):
         if args.permutations != 1:
             raise DataError(f"permutations is {args.permutations}; a captioner needs the true one alone, 1")
         clap = super().build_model(args).clap
-        return CaptionTraining(clap, Captioner(clap.dim, **captioner_conf(args)), use_bfloat16(args), not args.fresh)
+        captioner = Captioner(clap.dim, **captioner_conf(args))
+        captions = {clip.id: clip.captions for clip in load_datadir(Path(args.data) / "valid")}
+        return CaptionTraining(clap, captioner, use_bfloat16(args), not args.fresh, captions)
 
 
 def captioner_conf(args: argparse.Namespace) -> dict:

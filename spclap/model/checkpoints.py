@@ -104,10 +104,19 @@ def about(folder: Path) -> dict:
 
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> SpatialClap:
-    """What `save_model` wrote; DataError for a folder that is no model directory or incomplete."""
-    return _load(SpatialClap, "model", Path(folder), "model.safetensors").to(device)
+    """What `save_model` wrote; DataError for a folder that is no model directory or incomplete, or for a device that is
+    not there."""
+    return _on(device, _load(SpatialClap, "model", Path(folder), "model.safetensors"))
 
 
 def load_captioner(folder: Path, dim: int, device: str | torch.device = "cpu") -> Captioner:
     """The captioner that `save_model` wrote with a model of `dim`; DataError where there is none."""
     return _load(Captioner, "captioner", Path(folder), "captioner.safetensors", dim).to(device)
+
+
+def _on(device: str | torch.device, model: nn.Module) -> nn.Module:
+    try:
+        return model.to(device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"device {device}: {reason}; give another, such as cpu") from error

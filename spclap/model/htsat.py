@@ -104,7 +104,7 @@ class Htsat(nn.Module):
 def _untrained(config) -> nn.Module:
     from transformers import ClapAudioModel
 
-    return ClapAudioModel(config)
+    return ClapAudioModel(config).float()
 
 
 def _load(name: str) -> nn.Module:
@@ -118,4 +118,4 @@ def _load(name: str) -> nn.Module:
             f"content encoder {name}: weights do not fit its config.json; missing {sorted(info['missing_keys'])[:3]}, "
             f"of another shape {sorted(info['mismatched_keys'])[:3]}, unknown {sorted(unknown)[:3]}"
         )
-    return model.audio_model
+    return model.audio_model.float()

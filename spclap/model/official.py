@@ -156,7 +156,7 @@ def import_official(checkpoint: Path, folder: Path, text: str = "roberta-base") 
 
     Weights of equal shape could stand for another order without anybody noticing, so these orders are assumptions that
     only the authors' code can confirm: magnitudes of left and right before their phases, channels before frequencies at
-    the GRU's input, content before space at the projection.
+    the GRU's input, content before space at the projection. Among the names, `text_projection.{0,2}.*` is one.
 
     Raises DataError for a file that is none, with every weight that is missing, left over or of another shape.
     """

@@ -17,17 +17,20 @@ DIRECTION_WEIGHT = 10.0
 
 
 class Seld(nn.Module):
-    """Spatial encoder with an event and an azimuth head for `classes` kinds of sound."""
+    """Spatial encoder with an event and an azimuth head for `classes` kinds of sound.
 
-    def __init__(self, classes: int, spatial_encoder_conf: dict | None = None):
+    Args: equal_level, whether recordings are brought to one level first, as in the model that it is pre-trained for.
+    """
+
+    def __init__(self, classes: int, spatial_encoder_conf: dict | None = None, equal_level: bool = True):
         super().__init__()
-        self.classes = classes
+        self.classes, self.equal_level = classes, equal_level
         self.spatial_encoder = ContentAwareSpatialEncoder(**(spatial_encoder_conf or {}))
         self.head = nn.Linear(self.spatial_encoder.dim, 3 * classes)
 
     def forward(self, stereo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 2, T) -> activity logits (N, C), azimuth vectors (N, C, 2) as (cos, sin), any length."""
-        out = self.head(self.spatial_encoder(joint_level(stereo)))
+        out = self.head(self.spatial_encoder(joint_level(stereo) if self.equal_level else stereo))
         return out[:, : self.classes], out[:, self.classes :].unflatten(1, (self.classes, 2))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spclap.scene.directions import PHRASES
-from spclap.scene.scene import Scene
+from spclap.scene.scene import Scene, Source
 
 
 def join(parts: Sequence[str]) -> str:
@@ -16,6 +16,11 @@ def join(parts: Sequence[str]) -> str:
 def caption_at(contents: Sequence[str], directions: Sequence[str]) -> str:
     """Caption of `contents[k]` heard from `directions[k]`."""
     return join([f"{what} {PHRASES[where]}" for what, where in zip(contents, directions, strict=True)])
+
+
+def captions_of(source: Source, captions: dict[str, tuple[str, ...]]) -> list[str]:
+    """All captions of a source's clip, which `captions` lists by clip, its own in the scene first."""
+    return [source.caption, *(caption for caption in captions[source.clip] if caption != source.caption)]
 
 
 def scene_caption(scene: Scene, permutation: Sequence[int]) -> str:

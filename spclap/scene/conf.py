@@ -20,7 +20,7 @@ class SceneConf:
 class SimuConf:
     """The whole file."""
 
-    sample_rate: int  # Hz
+    sample_rate: int  # Hz, that of the encoders
     seed: int  # of rooms and fixed scenes
     rooms: RoomConf
     scenes: SceneConf

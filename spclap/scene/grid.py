@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 
 from spclap.data.datadir import Clip
+from spclap.errors import DataError
 from spclap.scene.directions import DIRECTIONS
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene, Source
@@ -30,14 +31,18 @@ class Grid:
 
     def groups(self, size: int) -> list[tuple[Clip, ...]]:
         """Each clip in one group of `size`, drawn, with others of other kinds and captions, since no caption could tell
-        equal ones apart; what is left over is left out."""
-        full: list[tuple[Clip, ...]] = []
-        begun: list[tuple[Clip, ...]] = []
-        for index in np.random.default_rng([self.seed, size]).permutation(len(self.clips)):
-            clip = self.clips[index]
-            place = next((n for n, group in enumerate(begun) if all(differ(clip, other) for other in group)), None)
-            group = (clip,) if place is None else (*begun.pop(place), clip)
-            (full if len(group) == size else begun).append(group)
+        equal ones apart; what is left over is left out. DataError where not one can be made."""
+        shuffled = [self.clips[i] for i in np.random.default_rng([self.seed, size]).permutation(len(self.clips))]
+        kinds = [clip.labels[-1] for clip in shuffled]
+        groups: list[list[Clip]] = [[] for _ in range(len(shuffled) // size)]
+        # dealt out like cards, the largest kind first, so that its clips come into different groups
+        for clip in sorted(shuffled, key=lambda c: (-kinds.count(c.labels[-1]), kinds.index(c.labels[-1]))):
+            fitting = [g for g in groups if len(g) < size and all(differ(clip, other) for other in g)]
+            if fitting:
+                min(fitting, key=len).append(clip)
+        full = [tuple(group) for group in groups if len(group) == size]
+        if not full:
+            raise DataError(f"no {size} of {len(self.clips)} clips differ in kind and caption; the table needs them")
         return full
 
     def scene(self, clips: Sequence[Clip], directions: Sequence[str], key: Sequence[int]) -> Scene:

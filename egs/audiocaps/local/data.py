@@ -113,9 +113,10 @@ def problem_of(path: Path, conf: AudioCapsConf) -> str:
     return f"{seconds:.1f} s, more than a segment" if seconds > conf.max_seconds else ""
 
 
-def state(path: Path | None) -> str:
-    """Size and time of a file, by which a later run knows that it is the same."""
-    return f"{path.stat().st_size} {path.stat().st_mtime_ns}" if path else ""
+def state(path: Path | None, conf: AudioCapsConf) -> str:
+    """Size and time of a file and the limits it was held against, by which a later run knows that it is the same."""
+    limits = f"{conf.min_seconds}-{conf.max_seconds}"
+    return f"{path.stat().st_size} {path.stat().st_mtime_ns} {limits}" if path else ""
 
 
 def locate(
@@ -127,12 +128,12 @@ def locate(
     if any(path and path.suffix.lower() in CONTAINERS for *_, path in found):
         require_decoder()
     known = reported(out)
-    new = [path for *_, path in found if path and (str(path), state(path)) not in known]
+    new = [path for *_, path in found if path and (str(path), state(path, conf)) not in known]
     with ProcessPoolExecutor(max_workers=nj) as pool:
         problems = pool.map(partial(problem_of, conf=conf), new, chunksize=16)
         shown = tqdm(problems, total=len(new), desc="audio files", unit="clip")
-        known.update(((str(path), state(path)), problem) for path, problem in zip(new, shown, strict=True))
-    return [(s, e, path, known[str(path), state(path)] if path else "missing") for s, e, path in found]
+        known.update(((str(path), state(path, conf)), problem) for path, problem in zip(new, shown, strict=True))
+    return [(s, e, path, known[str(path), state(path, conf)] if path else "missing") for s, e, path in found]
 
 
 def reported(out: Path) -> dict[tuple[str, str], str]:
@@ -144,9 +145,9 @@ def reported(out: Path) -> dict[tuple[str, str], str]:
 
 def report(out: Path, rows: list[Row], conf: AudioCapsConf) -> None:
     """Write <out>/audio.tsv, a line per segment, and log counts; DataError when a split has too little audio."""
-    lines = ["split\tclip\tstatus\tfile\tsize and time"]
+    lines = ["split\tclip\tstatus\tfile\tsize, time and limits"]
     for split, entry, path, problem in rows:
-        lines.append("\t".join([split, entry.id, problem or "found", str(path or ""), state(path)]))
+        lines.append("\t".join([split, entry.id, problem or "found", str(path or ""), state(path, conf)]))
     atomic_write_text(out / "audio.tsv", "\n".join(lines) + "\n")
     for split in SPLITS:
         problems = [problem for name, _, _, problem in rows if name == split]
