@@ -14,7 +14,7 @@ from pathlib import Path
 NUMBERS = ("value", "low", "high", "n")
 DOCUMENTS = {  # what else is written below a folder of results
     "Size and speed": "architectures.md",
-    "The paper's Table 1": "*/table1.md",
+    "The paper's Table 1": "*/table1*.md",
     "In other places": "*/seed*/generalization.md",
     "Captions": "*/seed*/captions.md",
 }
