@@ -83,7 +83,8 @@ def test_two_ranks_equal_one(corpus, tmp_path, kind):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     a, b = parameters(one), parameters(two)
     if KINDS[kind]["task"] == "clap":
-        assert abs(a["clap.logit_scale"].item() - torch.tensor(1 / 0.07).log().item()) > 1e-5  # it did learn
+        moved = abs(a["clap.logit_scale"].item() - torch.tensor(1 / 0.07).log().item())
+        assert moved > (1e-5 if kind == "paper" else 1e-3)  # it did learn; HTSAT takes most of the clipped gradient
     for key, value in a.items():
         torch.testing.assert_close(value, b[key], atol=2e-5, rtol=1e-4, msg=key)
     assert json.loads((two / "done.json").read_text())["complete"] and not list(tmp_path.glob("two.old*"))

@@ -67,11 +67,8 @@ def test_directions_alone_are_learned_of_clips_whose_events_are_new(corpus):
 
 
 def test_level_counts_where_the_config_says_so():
-    conf, stereo = (
-        {"input": {"n_fft": 512, "hop": 256, "bins": 64}, "channels": 2, "hidden": 2},
-        torch.randn(1, 2, 8000),
-    )
-    conf["input"]["kind"] = "magnitude_phase"
+    maps, stereo = {"kind": "magnitude_phase", "n_fft": 512, "hop": 256, "bins": 64}, torch.randn(1, 2, 8000)
+    conf = {"input": maps, "channels": 2, "hidden": 2}
     for equal in (True, False):
         seld = Seld(2, conf, equal_level=equal).eval()
         with torch.no_grad():

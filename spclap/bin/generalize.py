@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import environment, run_main
+from spclap.bin import environment, require_table_path, run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
@@ -122,8 +122,7 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import load_training, require_clap
 
-    if args.out.suffix == ".json":
-        raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
+    require_table_path(args.out)
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     if not conf.conditions and not (conf.heads and args.sofa):

@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
-    from spclap.engine.trained import history, task_of, trained_folders
+    from spclap.engine.trained import history, same_dump, task_of, trained_folders
 
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
@@ -153,7 +153,7 @@ def main() -> None:
     common = {"corpus": args.corpus, "seed": args.seed}
     values, rows = kept_results(args.exp, scenes_digest(args.data))
     for folder in folders:
-        if json.loads((folder / "done.json").read_text())["dump"] != digest(args.dump / "done.json"):
+        if not same_dump(folder, args.dump):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
         values[folder.name], results = score(folder, corpus, common, conf, args.ngpu)
         rows += results

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import environment, run_main
+from spclap.bin import environment, require_table_path, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
-from spclap.errors import DataError
 from spclap.evaluate.metrics import bootstrap, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
@@ -54,12 +53,10 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
             values[f"r1_{way}_{name}"] = of_groups(ranks == 0, groups)
     captions = {clip.id: clip.captions for clip in grid.clips}
     own = np.cumsum([len(clip.captions) for clip in grid.clips])[:-1]  # the captions of a clip are one observation
-    for way, ranks in zip(("a2t", "t2a"), captions_of_clips(fixed, captions), strict=True):
-        for k in (1, 5, 10):
-            right = 100.0 * (ranks < k)
-            values[f"r{k}_{way}_captions"] = (
-                right if way == "a2t" else np.array([part.mean() for part in np.split(right, own)])
-            )
+    a2t, t2a = captions_of_clips(fixed, captions)
+    for k in (1, 5, 10):
+        values[f"r{k}_a2t_captions"] = 100.0 * (a2t < k)
+        values[f"r{k}_t2a_captions"] = np.array([100.0 * (ranks < k).mean() for ranks in np.split(t2a, own)])
     for size in (1, 2, 3):
         scenes = embedded(f"{size}src", grid.every_order(3) if size == 3 else grid.one_direction(size))
         if size < 3:
@@ -128,8 +125,7 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import load_training, require_clap
 
-    if args.out.suffix == ".json":
-        raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
+    require_table_path(args.out)
     paper, corpus = load_config(Table1Conf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)

@@ -75,17 +75,18 @@ class SeldTask(SceneTask):
     def build_model(cls, args) -> SeldTraining:
         check_kind(args, "ca_se")
         corpus = Corpus(args.data, args.dump)
-        class_of = dict.fromkeys(corpus.classes, 0) if args.one_class else seld_classes(corpus.classes, args.classes)
-        count = len(set(class_of.values()))
         events = corpus.events
+        if args.one_class:  # of clips whose events no training clip has, too
+            count, classes_of = 1, dict.fromkeys(events, (0,))
+        else:
+            class_of = seld_classes(corpus.classes, args.classes)
+            count = len(set(class_of.values()))
+            classes_of = {clip: tuple(sorted({class_of[e] for e in events[clip] if e in class_of})) for clip in events}
         if count > MAX_CLASSES:
             raise DataError(
                 f"{args.data}: {count} SELD classes, at most {MAX_CLASSES}: give the clips events that several share "
                 f"(utt2event, README.md of the corpus) or group them with `classes` in train_seld.yaml"
             )
-        classes_of = {clip: tuple(sorted({class_of[e] for e in events[clip] if e in class_of})) for clip in events}
-        if args.one_class:  # of clips whose events no training clip has, too
-            classes_of = dict.fromkeys(events, (0,))
         conf = {"spatial_encoder_conf": args.spatial_encoder_conf, "equal_level": args.equal_level}
         seld = build("SELD", Seld, {"classes": count, **conf})
         load_statistics(seld.spatial_encoder.maps, args.dump)

@@ -50,16 +50,16 @@ def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneMod
     folder = Path(folder)
     args = arguments(folder, data=str(corpus.data), dump=str(corpus.dump))
     if getattr(args, "text_encoder", "") == "transformer" or getattr(args, "decoder", "") == "small":
-        require_same_dump(folder, corpus.dump)
+        if not same_dump(folder, corpus.dump):
+            raise DataError(f"{folder}: {corpus.dump} and its tokenizer were made anew since; train it again")
     model = TASKS[task_of(folder)].build_model(args)
     model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
     return model.to("cuda" if ngpu else "cpu").eval(), args
 
 
-def require_same_dump(folder: Path, dump: Path) -> None:
-    """DataError unless a training was made from the dump that is there: its tokenizer gives pieces their numbers."""
-    if json.loads((folder / "done.json").read_text())["dump"] != digest(dump / "done.json"):
-        raise DataError(f"{folder}: {dump} and its tokenizer were made anew since; train it again (stages 3, 4 and 6)")
+def same_dump(folder: Path, dump: Path) -> bool:
+    """Whether a training was made from the dump that is there now, whose tokenizer gives pieces their numbers."""
+    return json.loads((folder / "done.json").read_text())["dump"] == digest(dump / "done.json")
 
 
 def history(folder: Path) -> list[dict]:

@@ -104,7 +104,7 @@ class Htsat(nn.Module):
 def _untrained(config) -> nn.Module:
     from transformers import ClapAudioModel
 
-    return ClapAudioModel(config).float()
+    return ClapAudioModel(config)
 
 
 def _load(name: str) -> nn.Module:
