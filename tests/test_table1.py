@@ -1,6 +1,7 @@
 """The paper's protocols: their scenes, their ranks, and the program that fills its table."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -136,7 +137,8 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     text = (tmp_path / "table1.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| Ours |")]
     assert rows[0][1] == "paper" and "81.69" in rows[0] and rows[1][1:3] == ["concat_scl", "0+1"]
-    outcomes = json.loads((tmp_path / "table1.json").read_text())["concat_scl"]
+    kept = [json.loads((tmp_path / f"seed{seed}" / "concat_scl" / "table1.json").read_text()) for seed in (0, 1)]
+    outcomes = {name: np.mean([one["values"][name] for one in kept], axis=0) for name in kept[0]["values"]}
     columns = yaml.safe_load((ROOT / "conf" / "table1.yaml").read_text())["columns"]
     assert rows[1][3 + columns.index("direction_1src")].startswith(f"{np.mean(outcomes['direction_1src']):.1f} [")
     clips, groups = len(outcomes["r1_a2t_fixed"]), len(outcomes["r1_a2t_2src_grid"])
@@ -146,5 +148,13 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     )
     assert "torch: " in text and len(outcomes["direction_2src"]) == 2
     assert "Captions per clip: 2; 4 clips, 8 captions" in text and len(outcomes["r1_t2a_captions"]) == 4
-    wrong = subprocess.run([*map(str, command[:-1]), "table1.json"], cwd=tmp_path, capture_output=True, text=True)
-    assert wrong.returncode == 1 and "give it another suffix" in wrong.stderr
+    shutil.move(tmp_path / "seed1" / "concat_scl" / "table1.json", tmp_path)  # what is left when weights are deleted
+    shutil.rmtree(tmp_path / "seed1" / "concat_scl")
+    (tmp_path / "seed1" / "concat_scl").mkdir()
+    shutil.move(tmp_path / "table1.json", tmp_path / "seed1" / "concat_scl")
+    again = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0 and (tmp_path / "table1.md").read_text() == text
+    assert "fixed RIR" not in again.stderr  # nothing was scored again
+    (tmp_path / "seed1" / "concat_scl" / "table1.json").write_text(json.dumps({**kept[1], "dump": "another"}))
+    stale = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    assert stale.returncode == 1 and "seed1/concat_scl: missing or unfinished" in stale.stderr

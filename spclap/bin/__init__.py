@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from spclap.errors import DataError
 
@@ -19,12 +18,6 @@ def run_main(main: Callable[[], None]) -> None:
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def require_table_path(out: Path) -> None:
-    """DataError for a table that its own outcomes, written beside it as JSON, would have the name of."""
-    if out.suffix == ".json":
-        raise DataError(f"--out is {out}; the outcomes get that name, so give it another suffix, such as .md")
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import environment, require_table_path, run_main
+from spclap.bin import environment, run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
@@ -99,6 +99,12 @@ def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
 def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> str:
     """A line of the table; cells of (value, low, high)."""
     return f"| {condition} | {name} | " + " | ".join(shown(*cell) for cell in cells) + " |"
+
+
+def require_table_path(out: Path) -> None:
+    """DataError for a table that its own outcomes, written beside it as JSON, would have the name of."""
+    if out.suffix == ".json":
+        raise DataError(f"--out is {out}; the outcomes get that name, so give it another suffix, such as .md")
 
 
 def main() -> None:

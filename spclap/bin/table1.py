@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import environment, require_table_path, run_main
+from spclap.bin import environment, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
-from spclap.data.stamp import require_dump
+from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.evaluate.metrics import bootstrap, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
@@ -66,12 +66,31 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
     return values
 
 
-def rows_of(folders: dict[str, list[Path]], rows: list[dict]) -> dict[str, str]:
-    """Model -> the row of the paper's table that it is, by name and fusion."""
-    from spclap.engine.trained import arguments
+def kept_score(folder: Path, corpus: Corpus, grid: Grid, paper: Table1Conf, ngpu: int) -> tuple[str, Values]:
+    """Fusion and figures of a model. They stay in its folder as table1.json and are read from there as long as nothing
+    has changed, also when its weights are gone."""
+    from spclap.engine.trained import load_training, require_clap
 
+    path, made_from = folder / "table1.json", {
+        "scenes": scenes_digest(corpus.data), "dump": digest(corpus.dump / "done.json"), "grid": grid.seed,
+        "protocol": [paper.protocol, paper.captions],
+    }  # fmt: skip
+    if (folder / "done.json").is_file():
+        made_from["model"] = digest(folder / "done.json")
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not made_from.items() <= old.items():
+        require_clap(folder)
+        model, args = load_training(folder, corpus, ngpu)
+        values = {metric: found.tolist() for metric, found in score(model, corpus, grid, str(folder)).items()}
+        old = {**made_from, "fusion": args.fusion, "values": values}
+        atomic_write_text(path, json.dumps(old) + "\n")
+    return old["fusion"], {metric: np.array(found) for metric, found in old["values"].items()}
+
+
+def rows_of(fusions: dict[str, str], rows: list[dict]) -> dict[str, str]:
+    """Model, with its fusion -> the row of the paper's table that it is."""
     known = {(row["model"], row["fusion"]): row["name"] for row in rows}
-    keys = {tag: (tag.removeprefix("concat_"), arguments(found[0]).fusion) for tag, found in folders.items()}
+    keys = {tag: (tag.removeprefix("concat_"), fusion) for tag, fusion in fusions.items()}
     return {tag: known[key] for tag, key in keys.items() if key in known}
 
 
@@ -89,9 +108,10 @@ def table(
     return "\n".join(lines)
 
 
-def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: Table1Conf, grid: Grid) -> str:
+def report(
+    seeds: dict[str, str], fusions: dict[str, str], models: dict[str, Values], paper: Table1Conf, grid: Grid
+) -> str:
     """Both tables, with the size of every gallery."""
-    seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
     several = [name for name in next(iter(models.values())) if name.endswith("_captions")]
     counts = dict.fromkeys(str(count(len(clip.captions) for clip in grid.clips)) for count in (min, max))
     clips, pairs, triples = (len(grid.groups(size)) for size in (1, 2, 3))
@@ -101,7 +121,7 @@ def report(folders: dict[str, list[Path]], models: dict[str, Values], paper: Tab
         for tag, values in models.items()
     ]
     return "\n\n".join([
-        table(paper.rows, rows_of(folders, paper.rows), models, seeds, paper.columns),
+        table(paper.rows, rows_of(fusions, paper.rows), models, seeds, paper.columns),
         f"{clips} clips, {pairs} pairs, {triples} triples. Queries, and captions or recordings that each ranks: fixed "
         f"{clips}, {clips}; 1src_grid {5 * clips}, {5 * clips}; 2src_grid {20 * pairs}, {20 * pairs}; direction_1src "
         f"{clips}, 5; direction_2src {pairs}, 25; assignment_2src {pairs}, 2; assignment_3src {6 * triples}, 6. One "
@@ -119,27 +139,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders; those of one name are seeds")
-    parser.add_argument("--out", type=Path, required=True, help="Markdown, written; outcomes beside it as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="Markdown, written")
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/table1.yaml")])
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
-    from spclap.engine.trained import load_training, require_clap
-
-    require_table_path(args.out)
     paper, corpus = load_config(Table1Conf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)
     for folder in args.models:
-        require_clap(folder)
         folders[folder.name].append(folder)
     grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper.seed)
-    models = {
-        tag: mean_over_seeds([score(load_training(f, corpus, args.ngpu)[0], corpus, grid, str(f)) for f in found])
-        for tag, found in folders.items()
-    }
-    text = report(folders, models, paper, grid)
-    plain = {tag: {metric: values.tolist() for metric, values in found.items()} for tag, found in models.items()}
-    atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
+    seeds, fusions, models = {}, {}, {}
+    for tag, found in folders.items():
+        scored = [kept_score(folder, corpus, grid, paper, args.ngpu) for folder in found]
+        seeds[tag] = "+".join(folder.parent.name.removeprefix("seed") for folder in found)
+        fusions[tag], models[tag] = scored[0][0], mean_over_seeds([values for _, values in scored])
+    text = report(seeds, fusions, models, paper, grid)
     atomic_write_text(args.out, text)
     print(text)
 
