@@ -21,8 +21,9 @@ from spclap.engine.trained import export, load_training
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
 from spclap.model.checkpoints import load_captioner
-from spclap.scene.caption import captions_of, scene_caption
+from spclap.scene.caption import caption_at, captions_of, scene_caption
 from spclap.scene.corpus import Corpus
+from spclap.scene.directions import DIRECTIONS
 from spclap.scene.spatialize import render
 
 CAPTIONS = ["sound 1 on the left side", "sound 2 in front", "kind1 in the front-left, and kind2 in front"]
@@ -67,6 +68,16 @@ def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
     assert captioner.generate(vectors.flip(0)) == captions[::-1]
     assert len(captioner.generate(vectors, max_tokens=2)[0].split()) <= 2
     assert len(captioner.generate(torch.randn(8, 8), max_tokens=1000)) == 8  # more than there are positions
+
+
+@pytest.mark.parametrize("kind", ["small", "hf"])
+def test_a_prefix_begins_with_the_size_of_tokens(kind, corpus, gpt2):
+    """With embeddings thirty times as large what belongs to which direction was not learned."""
+    small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 64, "layers": 1}
+    captioner = Captioner(510, kind, small if kind == "small" else {"name": gpt2}, prefix=4)
+    vectors = torch.nn.functional.normalize(torch.randn(64, 510), dim=1)
+    tokens = captioner.decoder.model.get_input_embeddings().weight
+    assert 0.7 < float(captioner.embeddings(vectors).std() / tokens.std()) < 1.4
 
 
 def test_loss_counts_the_tokens_of_captions_alone(corpus):
@@ -198,7 +209,8 @@ def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
     scenes = {scene.id: scene for scene in corpus.fixed("test", 2)}
     assert len(shown) == 4 == len({cells[0] for cells in shown})
     for name, reference, *_ in shown:
-        assert reference == scene_caption(scenes[name.removeprefix("| ")], (0, 1))
+        sources = sorted(scenes[name.removeprefix("| ")].sources, key=lambda source: DIRECTIONS.index(source.direction))
+        assert reference == caption_at([s.caption for s in sources], [s.direction for s in sources])
     kept.write_text("".join(json.dumps([scene, "sound 1 in front"]) + "\n" for scene in said))
     again = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=no_java)
     assert (

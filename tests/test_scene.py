@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spclap.errors import DataError
-from spclap.scene.caption import scene_caption
+from spclap.scene.caption import from_left_to_right, scene_caption
 from spclap.scene.directions import DIRECTIONS, EDGES, center, direction_of, zone
 from spclap.scene.scene import Scene, Source, read_scenes, write_scenes
 
@@ -35,6 +35,12 @@ def test_mirrored_azimuth_mirrors_the_word():
 def test_caption_of_a_scene_and_of_its_swap():
     assert scene_caption(DOG_RAIN, (0, 1)) == "a dog on the left side, and rain on the right side"
     assert scene_caption(DOG_RAIN, (1, 0)) == "a dog on the right side, and rain on the left side"
+
+
+def test_captioners_speak_from_left_to_right():
+    clauses = [("rain falls", "right"), ("a dog barks", "front-left"), ("a bell rings", "left")]
+    said = "a bell rings on the left side, a dog barks in the front-left, and rain falls on the right side"
+    assert {from_left_to_right(order) for order in itertools.permutations(clauses)} == {said}
 
 
 def test_captions_of_all_permutations_say_what_the_mixture_holds():

@@ -25,7 +25,7 @@ from spclap.evaluate.captioning import (
 from spclap.evaluate.description import DEFINITIONS
 from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.results import pairs_of
-from spclap.scene.caption import caption_at, captions_of
+from spclap.scene.caption import captions_of, from_left_to_right
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene
 
@@ -42,10 +42,12 @@ DETAILS = {
 
 
 def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
-    """The scene's own caption first, then one for each further caption of its clips, all clips stepping together."""
+    """From left to right, with the scene's own captions first, then one for each further caption of its clips, all clips
+    stepping together."""
     where = [source.direction for source in scene.sources]
     texts = [captions_of(source, captions) for source in scene.sources]
-    return [caption_at([text[min(i, len(text) - 1)] for text in texts], where) for i in range(max(map(len, texts)))]
+    steps = ([text[min(i, len(text) - 1)] for text in texts] for i in range(max(map(len, texts))))
+    return [from_left_to_right(list(zip(step, where, strict=True))) for step in steps]
 
 
 def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu: int) -> dict[str, str]:
@@ -152,7 +154,10 @@ def report(args: argparse.Namespace, conf: CaptionConf, corpus: Corpus, folders:
         models[name] = truth.scores(said[name])
         if name in conf.control:
             models[name + SHUFFLED] = truth.scores(speak(folder, corpus, conf, True, args.ngpu))
-    parts = [table(models, conf, truth), "Intervals: 95%, bootstrap over scenes."]
+    parts = [
+        table(models, conf, truth),
+        "Intervals: 95%, bootstrap over scenes. References name the sounds from left to right.",
+    ]
     metrics = {metric for sizes in models.values() for values in sizes.values() for metric in values}
     parts.append("\n".join(f"- {name}: {words}" for name, words in DETAILS.items() if name in metrics))
     parts += ["\n".join(f"- not computed: {note}" for note in missing)] if missing else []

@@ -24,7 +24,8 @@ from spclap.model.features import level_factor
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.seld import Seld, seld_loss
 from spclap.model.spatial_clap import SpatialClap, build
-from spclap.scene.caption import captions_of
+from spclap.scene.caption import captions_of, from_left_to_right
+from spclap.scene.directions import DIRECTIONS
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import spatialize
@@ -189,9 +190,10 @@ class CaptionTraining(ClapModel):
 
     def forward(self, utt_id: list[str], **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         vectors = self.vectors(utt_id, batch)
+        captions = [from_left_to_right([(what, DIRECTIONS[i]) for what, i in item]) for item in batch["clauses"]]
         with self.autocast(batch):
-            loss = self.captioner(vectors, batch["captions"])
-        tokens = sum(map(len, self.captioner.encode(batch["captions"])))  # what the mean is over, on each rank
+            loss = self.captioner(vectors, captions)
+        tokens = sum(map(len, self.captioner.encode(captions)))  # what the mean is over, on each rank
         return force_gatherable((loss, {"loss": loss.detach()}, tokens), loss.device)
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:

@@ -28,6 +28,7 @@ class SmallDecoder(nn.Module):
             GPT2Config(
                 vocab_size=self.end + 1, n_positions=positions, n_embd=dim, n_layer=layers, n_head=heads,
                 bos_token_id=self.end, eos_token_id=self.end, pad_token_id=self.end,
+                resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,  # some thousand steps are too few to overfit
             )
         )  # fmt: skip
 
@@ -86,7 +87,8 @@ class Captioner(nn.Module):
     """Audio vectors -> captions.
 
     Args: dim of the vectors; decoder, a key of DECODERS, with its options; prefix, number of embeddings that a vector
-    becomes. DataError for values that do not fit.
+    becomes. These begin with the size of the decoder's token embeddings: its attention hardly learns what belongs where
+    among much larger ones. DataError for values that do not fit.
     """
 
     def __init__(self, dim: int, decoder: str = "small", decoder_conf: dict | None = None, prefix: int = 4):
@@ -94,12 +96,14 @@ class Captioner(nn.Module):
         if not isinstance(prefix, int) or prefix < 1:
             raise DataError(f"prefix is {prefix}; it must be a whole number of 1 or more")
         self.decoder, self.prefix_length = part(DECODERS, decoder, decoder_conf), prefix
-        width = self.decoder.model.get_input_embeddings().embedding_dim
-        self.prefix = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, prefix * width), nn.Tanh())
+        tokens = self.decoder.model.get_input_embeddings()
+        self.prefix = nn.Linear(dim, prefix * tokens.embedding_dim)
+        # of unit length vectors; a Linear's outputs begin with a third of the variance of its inputs
+        self.register_buffer("size", tokens.weight.detach().std() * (3 * dim) ** 0.5)
 
     def embeddings(self, vectors: torch.Tensor) -> torch.Tensor:
         """(N, dim) -> (N, prefix, width)."""
-        return self.prefix(vectors).unflatten(1, (self.prefix_length, -1))
+        return (self.prefix(vectors) * self.size).unflatten(1, (self.prefix_length, -1))
 
     @property
     def room(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spclap.scene.directions import PHRASES
+from spclap.scene.directions import DIRECTIONS, PHRASES
 from spclap.scene.scene import Scene, Source
 
 
@@ -16,6 +16,11 @@ def join(parts: Sequence[str]) -> str:
 def caption_at(contents: Sequence[str], directions: Sequence[str]) -> str:
     """Caption of `contents[k]` heard from `directions[k]`."""
     return join([f"{what} {PHRASES[where]}" for what, where in zip(contents, directions, strict=True)])
+
+
+def from_left_to_right(clauses: Sequence[tuple[str, str]]) -> str:
+    """Caption of (what, direction) clauses in the one order that can be heard: what captioners learn to say."""
+    return caption_at(*zip(*sorted(clauses, key=lambda clause: DIRECTIONS.index(clause[1])), strict=True))
 
 
 def captions_of(source: Source, captions: dict[str, tuple[str, ...]]) -> list[str]:
