@@ -42,7 +42,7 @@ DETAILS = {
 
 
 def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
-    """From left to right, with the scene's own captions first, then one for each further caption of its clips, all clips
+    """From left to right, the scene's own captions first, then one for each further caption of its clips, all clips
     stepping together."""
     where = [source.direction for source in scene.sources]
     texts = [captions_of(source, captions) for source in scene.sources]
