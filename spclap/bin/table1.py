@@ -71,7 +71,8 @@ def kept_score(folder: Path, corpus: Corpus, grid: Grid, paper: Table1Conf, ngpu
     has changed, also when its weights are gone."""
     from spclap.engine.trained import load_training, require_clap
 
-    path, made_from = folder / "table1.json", {
+    path = folder / "table1.json"
+    made_from = {
         "scenes": scenes_digest(corpus.data), "dump": digest(corpus.dump / "done.json"), "grid": grid.seed,
         "protocol": [paper.protocol, paper.captions],
     }  # fmt: skip
