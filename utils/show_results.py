@@ -16,7 +16,7 @@ DOCUMENTS = {  # what else is written below a folder of results
     "Size and speed": "architectures.md",
     "The paper's Table 1": "*/table1*.md",
     "In other places": "*/seed*/generalization.md",
-    "Captions": "*/seed*/captions.md",
+    "Captions": "*/seed*/captions*.md",
 }
 KEYS = {**dict.fromkeys(("tag", "corpus", "metric"), str), **dict.fromkeys(NUMBERS, (int, float)), "seed": (int, str)}
 SIZES = ("1src", "2src", "3src")
