@@ -146,7 +146,8 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
         f"{clips} clips, {groups} pairs, 1 triples. Queries" in text
         and f"2src_grid {20 * groups}, {20 * groups};" in text
     )
-    assert "torch: " in text and len(outcomes["direction_2src"]) == 2
+    assert "- scored by git: " in text and ": concat_scl 0, concat_scl 1\n" in text
+    assert len(outcomes["direction_2src"]) == 2
     assert "Captions per clip: 2; 4 clips, 8 captions" in text and len(outcomes["r1_t2a_captions"]) == 4
     shutil.move(tmp_path / "seed1" / "concat_scl" / "table1.json", tmp_path)  # what is left when weights are deleted
     shutil.rmtree(tmp_path / "seed1" / "concat_scl")
@@ -157,4 +158,4 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     assert "fixed RIR" not in again.stderr  # nothing was scored again
     (tmp_path / "seed1" / "concat_scl" / "table1.json").write_text(json.dumps({**kept[1], "dump": "another"}))
     stale = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
-    assert stale.returncode == 1 and "seed1/concat_scl: missing or unfinished" in stale.stderr
+    assert stale.returncode == 1 and "seed1/concat_scl/table1.json: of another dump, and no weights" in stale.stderr

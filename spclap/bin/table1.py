@@ -12,11 +12,14 @@ from spclap.bin import environment, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import digest, require_dump, scenes_digest
+from spclap.errors import DataError
 from spclap.evaluate.metrics import bootstrap, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
 from spclap.scene.corpus import Corpus
 from spclap.scene.grid import Grid
+
+PROTOCOL = 1  # another number when the code below scores otherwise: figures kept by an older one are not used any more
 
 
 @dataclass(frozen=True)
@@ -66,26 +69,42 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
     return values
 
 
-def kept_score(folder: Path, corpus: Corpus, grid: Grid, paper: Table1Conf, ngpu: int) -> tuple[str, Values]:
-    """Fusion and figures of a model. They stay in its folder as table1.json and are read from there as long as nothing
-    has changed, also when its weights are gone."""
+def kept_score(folder: Path, corpus: Corpus, grid: Grid, ngpu: int) -> dict:
+    """`values`, `fusion` and `environment` of a model.
+
+    They stay in its folder as table1.json and are read from there as long as nothing has changed, also when its weights
+    are gone; DataError when these are gone and something has changed.
+    """
     from spclap.engine.trained import load_training, require_clap
 
     path = folder / "table1.json"
     made_from = {
         "scenes": scenes_digest(corpus.data), "dump": digest(corpus.dump / "done.json"), "grid": grid.seed,
-        "protocol": [paper.protocol, paper.captions],
+        "protocol": PROTOCOL,
     }  # fmt: skip
-    if (folder / "done.json").is_file():
+    if has_weights := (folder / "done.json").is_file():
         made_from["model"] = digest(folder / "done.json")
-    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if not made_from.items() <= old.items():
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    changed = [key for key, value in made_from.items() if kept.get(key) != value]
+    if changed and kept and not has_weights:
+        raise DataError(f"{path}: of another {' and '.join(changed)}, and no weights are there; leave this model out")
+    if changed:
         require_clap(folder)
         model, args = load_training(folder, corpus, ngpu)
         values = {metric: found.tolist() for metric, found in score(model, corpus, grid, str(folder)).items()}
-        old = {**made_from, "fusion": args.fusion, "values": values}
-        atomic_write_text(path, json.dumps(old) + "\n")
-    return old["fusion"], {metric: np.array(found) for metric, found in old["values"].items()}
+        kept = {**made_from, "fusion": args.fusion, "environment": environment(), "values": values}
+        atomic_write_text(path, json.dumps(kept) + "\n")
+    return kept
+
+
+def origins(scored: dict[str, list[dict]], seeds: dict[str, str]) -> str:
+    """Markdown: which models were scored by what."""
+    models = defaultdict(list)
+    for tag, found in scored.items():
+        for seed, one in zip(seeds[tag].split("+"), found, strict=True):
+            where = "; ".join(f"{key}: {value}" for key, value in one["environment"].items() if key != "command")
+            models[where].append(f"{tag} {seed}")
+    return "\n".join(f"- scored by {where}: {', '.join(names)}" for where, names in models.items())
 
 
 def rows_of(fusions: dict[str, str], rows: list[dict]) -> dict[str, str]:
@@ -109,10 +128,13 @@ def table(
     return "\n".join(lines)
 
 
-def report(
-    seeds: dict[str, str], fusions: dict[str, str], models: dict[str, Values], paper: Table1Conf, grid: Grid
-) -> str:
-    """Both tables, with the size of every gallery."""
+def report(scored: dict[str, list[dict]], seeds: dict[str, str], paper: Table1Conf, grid: Grid) -> str:
+    """Both tables, with the size of every gallery, of what `kept_score` gives for each model and seed."""
+    models = {
+        tag: mean_over_seeds([{metric: np.array(of) for metric, of in one["values"].items()} for one in found])
+        for tag, found in scored.items()
+    }
+    rows = rows_of({tag: found[0]["fusion"] for tag, found in scored.items()}, paper.rows)
     several = [name for name in next(iter(models.values())) if name.endswith("_captions")]
     counts = dict.fromkeys(str(count(len(clip.captions) for clip in grid.clips)) for count in (min, max))
     clips, pairs, triples = (len(grid.groups(size)) for size in (1, 2, 3))
@@ -122,7 +144,7 @@ def report(
         for tag, values in models.items()
     ]
     return "\n\n".join([
-        table(paper.rows, rows_of(fusions, paper.rows), models, seeds, paper.columns),
+        table(paper.rows, rows, models, seeds, paper.columns),
         f"{clips} clips, {pairs} pairs, {triples} triples. Queries, and captions or recordings that each ranks: fixed "
         f"{clips}, {clips}; 1src_grid {5 * clips}, {5 * clips}; 2src_grid {20 * pairs}, {20 * pairs}; direction_1src "
         f"{clips}, 5; direction_2src {pairs}, 25; assignment_2src {pairs}, 2; assignment_3src {6 * triples}, 6. One "
@@ -131,7 +153,7 @@ def report(
         f"{'-'.join(counts)}; {clips} clips, {sum(len(clip.captions) for clip in grid.clips)} captions; t2a: mean over "
         f"clips of the mean over their captions.",
         "\n".join([head, *lines]),
-        "; ".join(f"{key}: {value}" for key, value in environment().items()),
+        origins(scored, seeds),
     ]) + "\n"  # fmt: skip
 
 
@@ -150,12 +172,9 @@ def main() -> None:
     for folder in args.models:
         folders[folder.name].append(folder)
     grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper.seed)
-    seeds, fusions, models = {}, {}, {}
-    for tag, found in folders.items():
-        scored = [kept_score(folder, corpus, grid, paper, args.ngpu) for folder in found]
-        seeds[tag] = "+".join(folder.parent.name.removeprefix("seed") for folder in found)
-        fusions[tag], models[tag] = scored[0][0], mean_over_seeds([values for _, values in scored])
-    text = report(seeds, fusions, models, paper, grid)
+    seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
+    scored = {tag: [kept_score(folder, corpus, grid, args.ngpu) for folder in found] for tag, found in folders.items()}
+    text = report(scored, seeds, paper, grid)
     atomic_write_text(args.out, text)
     print(text)
 
