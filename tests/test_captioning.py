@@ -72,7 +72,7 @@ def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
 
 @pytest.mark.parametrize("kind", ["small", "hf"])
 def test_a_prefix_begins_with_the_size_of_tokens(kind, corpus, gpt2):
-    """Weights and bias each begin with that size. With thirty times of it what is where was learned worse."""
+    """Weights and bias each begin with that size."""
     torch.manual_seed(0)
     small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 64, "layers": 1}
     captioner = Captioner(510, kind, small if kind == "small" else {"name": gpt2}, prefix=4)

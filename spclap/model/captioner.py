@@ -28,7 +28,7 @@ class SmallDecoder(nn.Module):
             GPT2Config(
                 vocab_size=self.end + 1, n_positions=positions, n_embd=dim, n_layer=layers, n_head=heads,
                 bos_token_id=self.end, eos_token_id=self.end, pad_token_id=self.end,
-                resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,  # minutes of training: docs/LOG.md
+                resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,  # slows what minutes can teach: docs/LOG.md
             )
         )  # fmt: skip
 
@@ -87,8 +87,7 @@ class Captioner(nn.Module):
     """Audio vectors -> captions.
 
     Args: dim of the vectors; decoder, a key of DECODERS, with its options; prefix, number of embeddings that a vector
-    becomes. These begin about as large as the decoder's token embeddings: beside much larger ones it learned worse what
-    belongs where. DataError for values that do not fit.
+    becomes. These begin about as large as the decoder's token embeddings. DataError for values that do not fit.
     """
 
     def __init__(self, dim: int, decoder: str = "small", decoder_conf: dict | None = None, prefix: int = 4):
