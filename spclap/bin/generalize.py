@@ -101,12 +101,6 @@ def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> s
     return f"| {condition} | {name} | " + " | ".join(shown(*cell) for cell in cells) + " |"
 
 
-def require_table_path(out: Path) -> None:
-    """DataError for a table that its own outcomes, written beside it as JSON, would have the name of."""
-    if out.suffix == ".json":
-        raise DataError(f"--out is {out}; the outcomes get that name, so give it another suffix, such as .md")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
@@ -128,7 +122,8 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import load_training, require_clap
 
-    require_table_path(args.out)
+    if args.out.suffix == ".json":
+        raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     if not conf.conditions and not (conf.heads and args.sofa):

@@ -130,10 +130,7 @@ def table(
 
 def report(scored: dict[str, list[dict]], seeds: dict[str, str], paper: Table1Conf, grid: Grid) -> str:
     """Both tables, with the size of every gallery, of what `kept_score` gives for each model and seed."""
-    models = {
-        tag: mean_over_seeds([{metric: np.array(of) for metric, of in one["values"].items()} for one in found])
-        for tag, found in scored.items()
-    }
+    models = {tag: mean_over_seeds([one["values"] for one in found]) for tag, found in scored.items()}
     rows = rows_of({tag: found[0]["fusion"] for tag, found in scored.items()}, paper.rows)
     several = [name for name in next(iter(models.values())) if name.endswith("_captions")]
     counts = dict.fromkeys(str(count(len(clip.captions) for clip in grid.clips)) for count in (min, max))

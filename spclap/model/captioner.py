@@ -28,7 +28,7 @@ class SmallDecoder(nn.Module):
             GPT2Config(
                 vocab_size=self.end + 1, n_positions=positions, n_embd=dim, n_layer=layers, n_head=heads,
                 bos_token_id=self.end, eos_token_id=self.end, pad_token_id=self.end,
-                resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,  # slows what minutes can teach: docs/LOG.md
+                resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,  # with dropout binding takes longer, see docs/LOG.md
             )
         )  # fmt: skip
 
