@@ -23,6 +23,7 @@ from spclap.engine.iterators import FreshScenes
 from spclap.model.loss import symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.corpus import Corpus
+from spclap.scene.meaning import fits
 from spclap.scene.spatialize import spatialize
 
 
@@ -58,7 +59,7 @@ def step(
     with clock.part("encoders"), torch.autocast(device.type, torch.bfloat16, enabled=half):
         audio, text = clap.embed_audio(stereo), clap.embed_text(ids)
     with clock.part("loss"):
-        loss = symmetric_info_nce(audio.float(), text.float(), batch["meanings"], clap.scale())
+        loss = symmetric_info_nce(audio.float(), text.float(), fits(batch["said"], batch["true"]), clap.scale())
     with clock.part("backward"):
         loss.backward()
     with clock.part("optimiser"):

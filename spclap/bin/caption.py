@@ -10,7 +10,7 @@ import torch
 
 from spclap.bin import environment, run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.datadir import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate.captioning import (
@@ -25,7 +25,7 @@ from spclap.evaluate.captioning import (
 from spclap.evaluate.description import DEFINITIONS
 from spclap.evaluate.metrics import bootstrap, paired_difference, shown
 from spclap.evaluate.results import pairs_of
-from spclap.scene.caption import captions_of, from_left_to_right
+from spclap.scene.caption import from_left_to_right
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene
 
@@ -41,11 +41,11 @@ DETAILS = {
 }
 
 
-def references(scene: Scene, captions: dict[str, tuple[str, ...]]) -> list[str]:
+def references(scene: Scene) -> list[str]:
     """From left to right, the scene's own captions first, then one for each further caption of its clips, all clips
     stepping together."""
     where = [source.direction for source in scene.sources]
-    texts = [captions_of(source, captions) for source in scene.sources]
+    texts = [source.every_caption for source in scene.sources]
     steps = ([text[min(i, len(text) - 1)] for text in texts] for i in range(max(map(len, texts))))
     return [from_left_to_right(list(zip(step, where, strict=True))) for step in steps]
 
@@ -85,7 +85,6 @@ class Truth:
     """The test scenes of a corpus with what captions are compared with."""
 
     def __init__(self, corpus: Corpus, conf: CaptionConf):
-        self.captions = {clip.id: clip.captions for clip in load_datadir(corpus.data / "test")}
         self.scenes = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
         self.similarity = TextSimilarity()
         self.bertscore = BertScore(**conf.bertscore) if conf.bertscore else None
@@ -94,8 +93,8 @@ class Truth:
         """Number of sources -> values per scene."""
         values = {}
         for size, scenes in self.scenes.items():
-            sources = [[(captions_of(source, self.captions), source.direction) for source in s.sources] for s in scenes]
-            texts = [references(scene, self.captions) for scene in scenes]
+            sources = [[(source.every_caption, source.direction) for source in scene.sources] for scene in scenes]
+            texts = [references(scene) for scene in scenes]
             values[size] = caption_scores(
                 sources, texts, [said[scene.id] for scene in scenes], self.similarity, self.bertscore
             )
@@ -103,7 +102,7 @@ class Truth:
 
     def counts(self, size: int) -> str:
         """Number of references of scenes of that size."""
-        counts = [len(references(scene, self.captions)) for scene in self.scenes[size]]
+        counts = [len(references(scene)) for scene in self.scenes[size]]
         return f"{min(counts)}-{max(counts)}" if min(counts) < max(counts) else str(counts[0])
 
 
@@ -137,7 +136,7 @@ def examples(truth: Truth, said: dict[str, dict[str, str]], first: str, values: 
     chosen = [*order[::-1][: count - count // 2], *order[: count // 2]]
     lines = ["| scene | reference | " + " | ".join(said) + " |", "|" + "---|" * (len(said) + 2)]
     for scene in (truth.scenes[2][index] for index in chosen):
-        cells = [scene.id, references(scene, truth.captions)[0], *(captions[scene.id] for captions in said.values())]
+        cells = [scene.id, references(scene)[0], *(captions[scene.id] for captions in said.values())]
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return "\n".join(lines)
 

@@ -1,8 +1,7 @@
 """Batches of scenes. A scene and its permutations always travel together, so no sampler and no gather can
 part a scene from its hard negatives."""
 
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from spclap.scene.augment import Augmentation
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import DIRECTIONS
+from spclap.scene.meaning import caption_width, statements
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import dry_parts
@@ -22,27 +22,23 @@ Batch = tuple[list[str], dict]
 Permuted = tuple[Scene, list[tuple[int, ...]]]  # a scene and the permutations of it that a batch holds
 
 
-def checksums(rows: Iterable[tuple]) -> torch.Tensor:
-    """Rows of N tuples of K things -> (N, K) integers, equal where the things are."""
-    return torch.tensor([[zlib.crc32(repr(thing).encode()) for thing in row] for row in rows])
-
-
-def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: int) -> Batch:
+def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: int, width: int) -> Batch:
     """Scene ids and a batch of N items, one per permutation of each scene.
 
-    Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; meanings (N, 2),
-    items that are equal in a column say the same; contents (N, 2), likewise for what sounds, wherever; clips, azimuths
-    and clauses, lists of N tuples, one entry a source; a clause is what is said of it and the index of its direction.
+    Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; said and true, see
+    `statements`, which `width` is for; clips, azimuths and clauses, lists of N tuples, one entry a source; a clause is
+    what is said of it and the index of its direction.
     """
     dry, rirs, pairs = dry_parts(items, pack, bank, samples)
     flat = [(scene, permutation) for scene, permutations in items for permutation in permutations]
+    said, true = statements(flat, width)
     batch = {
         "dry": dry,
         "rirs": rirs,
         "pairs": pairs,
         "captions": [scene_caption(scene, permutation) for scene, permutation in flat],
-        "meanings": checksums(scene.meanings(permutation) for scene, permutation in flat),
-        "contents": checksums(scene.contents() for scene, _ in flat),
+        "said": said,
+        "true": true,
         "clips": [tuple(scene.sources[clip].clip for clip in p) for scene, p in flat],
         "clauses": [
             tuple(
@@ -92,7 +88,7 @@ class FreshScenes(Dataset):
             scene = self.sampler.draw(rng, self.sizes[index], f"train-{epoch}-{step}-{index}")
             scene = self.augmentation.draw(scene, rng)
             items.append((scene, scene.draw_permutations(self.permutations, rng)))
-        return collate(items, self.pack, self.bank, self.samples)
+        return collate(items, self.pack, self.bank, self.samples, self.sampler.width)
 
 
 class FixedScenes(Dataset):
@@ -115,7 +111,7 @@ class FixedScenes(Dataset):
 
     def __getitem__(self, index: int) -> Batch:
         scenes, known = self.batches[index]
-        ids, batch = collate(as_they_are(scenes), self.pack, self.bank, self.samples)
+        ids, batch = collate(as_they_are(scenes), self.pack, self.bank, self.samples, caption_width(scenes))
         return ids, {**batch, **known, "scenes": scenes}
 
 

@@ -24,8 +24,9 @@ from spclap.model.features import level_factor
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.seld import Seld, seld_loss
 from spclap.model.spatial_clap import SpatialClap, build
-from spclap.scene.caption import captions_of, from_left_to_right
+from spclap.scene.caption import from_left_to_right
 from spclap.scene.directions import DIRECTIONS
+from spclap.scene.meaning import caption_width, fits
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import spatialize
@@ -73,7 +74,9 @@ class ClapModel(SceneModel):
         """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
         rows = []
         for first in tqdm(range(0, len(scenes), 32), desc=what):
-            _, batch = collate(as_they_are(scenes[first : first + 32]), pack, bank, samples)
+            _, batch = collate(
+                as_they_are(part := scenes[first : first + 32]), pack, bank, samples, caption_width(part)
+            )
             rows.append(self.clap.embed_audio(self.stereo(moved(batch, self.clap.logit_scale.device))).cpu())
         return torch.cat(rows).numpy()
 
@@ -104,8 +107,8 @@ class ClapTraining(ClapModel):
     def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: dict) -> torch.Tensor:
         """InfoNCE over all ranks of audio (N, dim) of unit length and text (N, dim) of any."""
         text = F.normalize(text.float(), dim=1)
-        parts = (gather(x) for x in (audio.float(), text, batch["meanings"]))
-        return symmetric_info_nce(*parts, self.clap.scale())
+        audio, text, said, true = (gather(x) for x in (audio.float(), text, batch["said"], batch["true"]))
+        return symmetric_info_nce(audio, text, fits(said, true), self.clap.scale())
 
     def forward(self, **batch) -> tuple[torch.Tensor, dict, torch.Tensor]:
         ids = self.clap.text_encoder.tokenize(batch["captions"]).to(batch["dry"].device)
@@ -148,28 +151,25 @@ class StructuredTraining(ClapTraining):
     def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: dict) -> torch.Tensor:
         if any(len(sources) != 1 for sources in batch["clauses"]):
             raise DataError("fusion structured has one content and one direction a recording; batch must be {1: ...}")
-        directions = torch.tensor([[direction] for ((_, direction),) in batch["clauses"]], device=audio.device)
+        said, true = gather(batch["said"]), gather(batch["true"])
+        items, places = torch.arange(len(said), device=said.device), said[..., 0].argmax(dim=1)
+        content = fits(said[items, places][:, None], true[items, places][:, None])
         losses = []
-        for half, meanings in enumerate((batch["contents"], directions)):
-            halves = (F.normalize(x.float().chunk(2, dim=1)[half], dim=1) for x in (audio, text))
-            parts = (gather(x) for x in (*halves, meanings))
-            losses.append(symmetric_info_nce(*parts, self.clap.scale()))
+        for half, same in enumerate((content, places[:, None] == places)):
+            halves = (gather(F.normalize(x.float().chunk(2, dim=1)[half], dim=1)) for x in (audio, text))
+            losses.append(symmetric_info_nce(*halves, same, self.clap.scale()))
         return sum(losses)
 
 
 class CaptionTraining(ClapModel):
     """Training of a caption decoder on the audio vectors of a frozen model.
 
-    Args: keep, whether training scenes come again: their vectors, as those of validation scenes, are kept; captions of
-    every validation clip.
+    `keep` says whether training scenes come again: their vectors, as those of validation scenes, are kept.
     """
 
-    def __init__(
-        self, clap: SpatialClap, captioner: Captioner, bfloat16: bool, keep: bool, captions: dict[str, tuple[str, ...]]
-    ):
+    def __init__(self, clap: SpatialClap, captioner: Captioner, bfloat16: bool, keep: bool):
         super().__init__(bfloat16)
         self.clap, self.captioner, self.keep = clap.requires_grad_(False), captioner, keep
-        self.captions = captions
         self.known: dict[str, torch.Tensor] = {}
 
     def train(self, mode: bool = True) -> "CaptionTraining":
@@ -204,7 +204,7 @@ class CaptionTraining(ClapModel):
             batch = moved(batch, device)
             said = self.captioner.generate(self.vectors(ids, batch))
             for scene, caption in zip(batch["scenes"], said, strict=True):
-                sources = [(captions_of(source, self.captions), source.direction) for source in scene.sources]
+                sources = [(source.every_caption, source.direction) for source in scene.sources]
                 found[scene.size].append(spatial_accuracy(sources, caption, similarity))
         stats = {f"spatial_accuracy_{size}src": 100 * float(np.mean(right)) for size, right in found.items()}
         return {**stats, "score": sum(stats.values()) / len(stats)}

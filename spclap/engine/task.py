@@ -7,7 +7,6 @@ from pathlib import Path
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 
-from spclap.data.datadir import load_datadir
 from spclap.engine.models import CaptionTraining, ClapTraining, MaskTraining, SeldTraining, StructuredTraining
 from spclap.engine.scene_task import SceneTask, load_statistics, use_bfloat16
 from spclap.errors import DataError
@@ -142,8 +141,7 @@ class CaptionTask(ClapTask):
             raise DataError(f"permutations is {args.permutations}; a captioner needs the true one alone, 1")
         clap = super().build_model(args).clap
         captioner = Captioner(clap.dim, **captioner_conf(args))
-        captions = {clip.id: clip.captions for clip in load_datadir(Path(args.data) / "valid")}
-        return CaptionTraining(clap, captioner, use_bfloat16(args), not args.fresh, captions)
+        return CaptionTraining(clap, captioner, use_bfloat16(args), not args.fresh)
 
 
 def captioner_conf(args: argparse.Namespace) -> dict:

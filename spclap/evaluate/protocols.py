@@ -1,14 +1,17 @@
 """What is ranked against what (PAPER, Table 1). All scores are arrays over scenes, so models can be paired."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from spclap.errors import DataError
 from spclap.evaluate.metrics import choose, ranks
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.caption import caption_at, scene_caption
 from spclap.scene.directions import DIRECTIONS
+from spclap.scene.meaning import fits_of
 from spclap.scene.scene import Scene
 
 
@@ -31,68 +34,83 @@ class Embeddings:
         return np.concatenate(self._audio)
 
     @torch.no_grad()
-    def text(self, captions: list[str], batch_size: int = 256) -> np.ndarray:
-        """(n, dim); every caption is encoded once."""
+    def text(self, captions: Sequence[str], batch_size: int = 256) -> np.ndarray:
+        """(n, dim); every caption is encoded once. DataError for a vector that is not finite."""
         new = [caption for caption in dict.fromkeys(captions) if caption not in self._text]
         for first in range(0, len(new), batch_size):
             part = new[first : first + batch_size]
             ids = self.clap.text_encoder.tokenize(part).to(self.clap.logit_scale.device)
             self._text.update(zip(part, self.clap.embed_text(ids).cpu().numpy(), strict=True))
-        return np.stack([self._text[caption] for caption in captions])
+        return require_finite(np.stack([self._text[caption] for caption in captions]), "text")
+
+    def similarity(self, captions: Sequence[str], rows: slice = slice(None)) -> np.ndarray:
+        """(scenes, captions): cosines. Equal captions have equal columns to the last bit: each is multiplied once."""
+        unique = {caption: column for column, caption in enumerate(dict.fromkeys(captions))}
+        products = require_finite(self.audio[rows], "audio") @ self.text(list(unique)).T
+        return products[:, [unique[caption] for caption in captions]]
+
+
+def require_finite(vectors: np.ndarray, what: str) -> np.ndarray:
+    """The vectors; DataError when one is not finite: it would score 0 as if the model were bad."""
+    if not np.isfinite(vectors).all():
+        row = int(np.argwhere(~np.isfinite(vectors))[0, 0])
+        raise DataError(f"{what} vector {row} of {len(vectors)} is not finite; the model's weights are damaged")
+    return vectors
 
 
 def true_caption(scene: Scene) -> str:
     return scene_caption(scene, range(scene.size))
 
 
-def gallery(scenes: list[Scene]) -> list[int]:
-    """Indices of scenes, each the first of its meaning, by labels and by captions.
+def retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ranks (0 is best) of all scenes audio-to-text, text-to-audio, and the similarity matrix (scenes, scenes).
 
-    Two scenes that say the same would make rank 1 a matter of luck.
+    Right is every caption that is true of a recording, and every recording that a caption is true of (see `fits`). The
+    gallery of texts holds each caption once.
     """
-    seen: set = set()
-    kept = []
-    for index, scene in enumerate(scenes):
-        keys = set(scene.meanings(range(scene.size)))
-        if not keys & seen:
-            kept.append(index)
-        seen |= keys
-    return kept
+    captions = [true_caption(scene) for scene in embeddings.scenes]
+    similarity, right = embeddings.similarity(captions), fits_of(embeddings.scenes).numpy()
+    columns = {caption: column for column, caption in enumerate(captions)}  # each caption's last
+    told = {caption: np.zeros(len(captions), dtype=bool) for caption in columns}
+    for caption, column in zip(captions, right.T, strict=True):
+        told[caption] |= column
+    a2t = ranks(similarity[:, list(columns.values())], np.stack(list(told.values()), axis=1))
+    return a2t, ranks(similarity.T, np.stack([told[caption] for caption in captions])), similarity
 
 
-def retrieval(embeddings: Embeddings, every: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ranks (0 is best) audio-to-text and text-to-audio over the gallery, and the similarity matrix.
-
-    With `every` scene in the gallery those that say the same tie, and a tie counts against the model.
-    """
-    kept = list(range(len(embeddings.scenes))) if every else gallery(embeddings.scenes)
-    similarity = embeddings.audio[kept] @ embeddings.text([true_caption(embeddings.scenes[i]) for i in kept]).T
-    target = np.arange(len(kept))
-    return ranks(similarity, target), ranks(similarity.T, target), similarity
+def own_retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks audio-to-text and text-to-audio where a scene's own caption alone is right, as the paper's: scenes that say
+    the same tie, and a tie counts against the model."""
+    similarity = embeddings.similarity([true_caption(scene) for scene in embeddings.scenes])
+    own = np.eye(len(similarity), dtype=bool)
+    return ranks(similarity, own), ranks(similarity.T, own)
 
 
-def captions_of_clips(embeddings: Embeddings, captions: dict[str, tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
+def captions_of_clips(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     """Ranks (0 is best) where a clip has several captions, all of them in the gallery, as LAION-CLAP scores Clotho.
 
-    Args: embeddings of one-source scenes, captions of each clip. Returns: audio-to-text (n,), the rank of the best of a
-    scene's own captions among those of other clips; text-to-audio, one rank per caption.
+    Args: embeddings of one-source scenes. Returns: audio-to-text (n,), the rank of the best of a scene's own captions
+    among those of other clips; text-to-audio, one rank per caption.
     """
     texts, owner = [], []
     for index, scene in enumerate(embeddings.scenes):
         (source,) = scene.sources
-        texts += [caption_at([caption], [source.direction]) for caption in captions[source.clip]]
-        owner += [index] * len(captions[source.clip])
+        texts += [caption_at([caption], [source.direction]) for caption in source.every_caption]
+        owner += [index] * len(source.every_caption)
     own = np.arange(len(embeddings.scenes))[:, None] == np.array(owner)
-    similarity = embeddings.audio @ embeddings.text(texts).T
-    best = np.where(own, similarity, -np.inf).max(axis=1, keepdims=True)
-    a2t = (~(np.where(own, -np.inf, similarity) < best)).sum(axis=1)
-    return a2t, ranks(similarity.T, np.array(owner))
+    similarity = embeddings.similarity(texts)
+    return ranks(similarity, own), ranks(similarity.T, own.T)
 
 
-def _candidates(embeddings: Embeddings, captions: list[list[str]]) -> np.ndarray:
+def _candidates(embeddings: Embeddings, captions: list[list[str]], at_once: int = 256) -> np.ndarray:
     """Scores (n, k) of each scene's audio against its own k candidate captions."""
-    text = embeddings.text([caption for row in captions for caption in row])
-    return np.einsum("nd,nkd->nk", embeddings.audio, text.reshape(len(captions), len(captions[0]), -1))
+    rows = []
+    for first in range(0, len(captions), at_once):
+        part = captions[first : first + at_once]
+        table = embeddings.similarity([c for row in part for c in row], slice(first, first + at_once))
+        table = table.reshape(len(part), len(part), -1)
+        rows.append(table[np.arange(len(part)), np.arange(len(part))])
+    return np.concatenate(rows)
 
 
 def assignment(embeddings: Embeddings) -> np.ndarray:

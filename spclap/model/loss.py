@@ -14,17 +14,14 @@ def gather(x: torch.Tensor) -> torch.Tensor:
 
 
 def symmetric_info_nce(
-    audio: torch.Tensor, text: torch.Tensor, meanings: torch.Tensor, scale: torch.Tensor
+    audio: torch.Tensor, text: torch.Tensor, fits: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
     """Mean of the audio-to-text and text-to-audio cross-entropies.
 
-    Args: audio, text (N, D) of unit length, row n belongs to row n; meanings (N, K) integer: rows that
-    are equal in a column (same sounds or same words at the same places) are not counted as negatives of each other;
-    scale () on the cosines.
+    Args: audio, text (N, D) of unit length, row n belongs to row n; fits (N, N) bool, whether text (columns) is true of
+    audio (rows): what is true is not counted as a negative; scale () on the cosines.
     """
-    logits = scale * audio @ text.T
-    same = (meanings[:, None] == meanings[None, :]).any(dim=-1)
-    same.fill_diagonal_(False)
-    logits = logits.masked_fill(same, float("-inf"))
+    others = fits & ~torch.eye(len(fits), dtype=torch.bool, device=fits.device)
+    logits = (scale * audio @ text.T).masked_fill(others, float("-inf"))
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spclap.scene.directions import DIRECTIONS, PHRASES
-from spclap.scene.scene import Scene, Source
+from spclap.scene.scene import Scene
 
 
 def join(parts: Sequence[str]) -> str:
@@ -21,11 +21,6 @@ def caption_at(contents: Sequence[str], directions: Sequence[str]) -> str:
 def from_left_to_right(clauses: Sequence[tuple[str, str]]) -> str:
     """Caption of (what, direction) clauses in the one order that can be heard: what captioners learn to say."""
     return caption_at(*zip(*sorted(clauses, key=lambda clause: DIRECTIONS.index(clause[1])), strict=True))
-
-
-def captions_of(source: Source, captions: dict[str, tuple[str, ...]]) -> list[str]:
-    """All captions of a source's clip, which `captions` lists by clip, its own in the scene first."""
-    return [source.caption, *(caption for caption in captions[source.clip] if caption != source.caption)]
 
 
 def scene_caption(scene: Scene, permutation: Sequence[int]) -> str:

@@ -57,7 +57,7 @@ class Grid:
         sources = [
             Source(
                 clip=clip.id, caption=clip.captions[0], labels=clip.labels, rir=row, direction=direction,
-                azimuth=float(self.bank.table.azimuth[row]), start=0.0, gain_db=0.0,
+                azimuth=float(self.bank.table.azimuth[row]), start=0.0, gain_db=0.0, captions=clip.captions,
             )
             for clip, direction, row in zip(clips, directions, rows, strict=True)
         ]  # fmt: skip

@@ -19,6 +19,7 @@ class SceneSampler:
         for clip in clips:
             self.by_label.setdefault(clip.labels[-1], []).append(clip)
         self.labels = sorted(self.by_label)
+        self.width = max(len(clip.captions) for clip in clips)  # captions that a clip has at most
         counts = np.array([len(self.by_label[label]) for label in self.labels], dtype=float)
         self.weights = counts / counts.sum()
 
@@ -48,6 +49,7 @@ class SceneSampler:
                     azimuth=float(self.bank.table.azimuth[row]),
                     start=float(rng.random()),
                     gain_db=float(rng.uniform(-self.conf.level_db, self.conf.level_db)),
+                    captions=clip.captions,
                 )
             )
         return Scene(scene_id, room, tuple(sources))

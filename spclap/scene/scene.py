@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ class Source:
 
     `start` in [0, 1) says where in the clip the window begins (see `dry_window`), `gain_db` is relative to the other
     sources, `rir` is the row of the split's RIR bank. `speed` and `eq_db` (see augment.py) change the dry clip.
+    `captions` are all that its clip has, `caption` the one of them that the scene's caption says.
     """
 
     clip: str
@@ -30,6 +30,12 @@ class Source:
     gain_db: float
     speed: float = 1.0
     eq_db: tuple[float, ...] = ()
+    captions: tuple[str, ...] = ()
+
+    @property
+    def every_caption(self) -> tuple[str, ...]:
+        """All captions of its clip, its own in the scene first."""
+        return tuple(dict.fromkeys((self.caption, *self.captions)))
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,8 @@ class Scene:
         """Assignments of clips to places: entry k of a permutation is the clip heard at place k.
 
         The identity comes first (permutation 0 is the true one); the others are the hard negatives of spatial
-        contrastive learning (SCL). Their number depends on the size alone, so ranks have equal shares. One that says
-        the same as another (two sounds exchanged at one place, or in the same words) has equal `meanings`, and the
-        loss counts it as no negative.
+        contrastive learning (SCL). Their number depends on the size alone, so ranks have equal shares. One whose
+        caption is true all the same (see meaning.py) is no negative in the loss.
         """
         return list(itertools.permutations(range(self.size)))
 
@@ -67,22 +72,6 @@ class Scene:
         others = [every[1 + index] for index in rng.permutation(len(every) - 1)]
         others.sort(key=lambda p: any(clip == place for place, clip in enumerate(p)))  # stable: derangements first
         return [every[0], *others[: limit - 1]]
-
-    def meanings(self, permutation: Sequence[int]) -> tuple[tuple, tuple]:
-        """What a permutation says: sorted (label, direction) pairs, and sorted (caption, direction) pairs.
-
-        Two items that share one of them say the same and are no negatives of each other: "a sheep on the left side"
-        fits a ewe and a lamb there.
-        """
-        placed = [(self.sources[clip], self.sources[place].direction) for place, clip in enumerate(permutation)]
-        labels = sorted((source.labels[0], direction) for source, direction in placed)
-        captions = sorted((source.caption, direction) for source, direction in placed)
-        return tuple(labels), tuple(captions)
-
-    def contents(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What sounds, wherever: sorted labels, and sorted captions."""
-        labels = sorted(source.labels[0] for source in self.sources)
-        return tuple(labels), tuple(sorted(source.caption for source in self.sources))
 
 
 def write_scenes(path: Path, scenes: list[Scene]) -> None:
