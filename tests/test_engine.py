@@ -21,6 +21,7 @@ from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.loss import symmetric_info_nce
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import PHRASES
+from spclap.scene.meaning import fits
 from spclap.scene.spatialize import render, spatialize
 
 
@@ -55,7 +56,7 @@ def test_a_scene_and_its_permutations_share_a_rank(corpus):
             assert len(twice) == 2
             for name in twice:
                 first, second = (i for i, other in enumerate(names) if other == name)
-                assert (batch["meanings"][first] != batch["meanings"][second]).all()
+                assert not fits(batch["said"], batch["true"])[[first, second], [second, first]].any()
                 assert {tuple(p) for p in batch["pairs"][first].tolist()} != {
                     tuple(p) for p in batch["pairs"][second].tolist()
                 }
@@ -170,7 +171,7 @@ def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directio
     audio = clap.embed_audio(model.stereo(batch))
     unit = torch.nn.functional.normalize(found, dim=1)
     torch.testing.assert_close(
-        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, batch["meanings"], clap.scale())
+        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, fits(batch["said"], batch["true"]), clap.scale())
     )
 
 

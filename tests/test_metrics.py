@@ -15,25 +15,44 @@ def test_ranks_against_brute_force_with_ties():
     expected = [
         sum(1 for j in range(12) if j != target[i] and similarity[i, j] >= similarity[i, target[i]]) for i in range(40)
     ]
-    np.testing.assert_array_equal(ranks(similarity, target), expected)
+    np.testing.assert_array_equal(ranks(similarity, one(target, 12)), expected)
+
+
+def one(target, count: int) -> np.ndarray:
+    """(Q, count) bool: the one right answer of each query."""
+    return np.arange(count) == np.asarray(target)[:, None]
+
+
+def test_several_right_answers_against_brute_force_with_ties():
+    rng = np.random.default_rng(3)
+    scores, right = rng.integers(0, 9, size=(60, 12)), rng.random((60, 12)) < 0.3
+    right[:, 0] = True
+    expected = [
+        sum(s >= max(row[ok]) for s, good in zip(row, ok, strict=True) if not good)
+        for row, ok in zip(scores, right, strict=True)
+    ]
+    np.testing.assert_array_equal(ranks(scores, right), expected)
+    assert 0 < (ranks(scores, right) == 0).mean() < 1
+    with pytest.raises(ValueError, match="query 1 has no right answer"):
+        ranks(scores[:2], np.array([right[0], np.zeros(12, dtype=bool)]))
 
 
 def test_constant_scores_never_win():
     assert not choose(np.ones((3, 2)), np.array([0, 1, 0])).any()
-    np.testing.assert_array_equal(ranks(np.ones((2, 5)), np.array([0, 4])), [4, 4])
+    np.testing.assert_array_equal(ranks(np.ones((2, 5)), one([0, 4], 5)), [4, 4])
 
 
 def test_nan_never_wins():
     similarity = np.random.default_rng(5).standard_normal((4, 6))
-    target = np.arange(4)
+    target, right = np.arange(4), one(range(4), 6)
     right_is_nan = similarity.copy()
     right_is_nan[target, target] = np.nan
-    np.testing.assert_array_equal(ranks(right_is_nan, target), [5, 5, 5, 5])
-    np.testing.assert_array_equal(ranks(np.full((4, 6), np.nan), target), [5, 5, 5, 5])
+    np.testing.assert_array_equal(ranks(right_is_nan, right), [5, 5, 5, 5])
+    np.testing.assert_array_equal(ranks(np.full((4, 6), np.nan), right), [5, 5, 5, 5])
     rival_is_nan = similarity.copy()
     rival_is_nan[:, 5] = np.nan
-    expected = ranks(np.where(np.isnan(rival_is_nan), np.inf, rival_is_nan), target)
-    np.testing.assert_array_equal(ranks(rival_is_nan, target), expected)
+    expected = ranks(np.where(np.isnan(rival_is_nan), np.inf, rival_is_nan), right)
+    np.testing.assert_array_equal(ranks(rival_is_nan, right), expected)
     assert not choose(right_is_nan, target).any()
 
 

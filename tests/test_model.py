@@ -268,15 +268,16 @@ def test_unknown_part_or_option_is_named():
 
 def test_loss_against_brute_force():
     audio, text = (F.normalize(noise(5, 4, seed=s), dim=1) for s in (1, 2))
-    meanings = [(0, 5), (1, 6), (1, 7), (2, 8), (3, 5)]  # rows 1 and 2 say the same, and rows 0 and 4
-    same = {(1, 2), (2, 1), (0, 4), (4, 0)}
+    same = {(1, 2), (2, 1), (0, 4)}  # text 4 is true of audio 0, text 0 not of audio 4
+    fits = torch.tensor([[i == j or (i, j) in same for j in range(5)] for i in range(5)])
     scores = 10 * (audio @ text.T).double().numpy()
     terms = []
     for i in range(5):
         negatives = [j for j in range(5) if (i, j) not in same]
         terms.append(-scores[i, i] + np.log(sum(np.exp(scores[i, j]) for j in negatives)))
+        negatives = [j for j in range(5) if (j, i) not in same]
         terms.append(-scores[i, i] + np.log(sum(np.exp(scores[j, i]) for j in negatives)))
-    loss = symmetric_info_nce(audio, text, torch.tensor(meanings), torch.tensor(10.0))
+    loss = symmetric_info_nce(audio, text, fits, torch.tensor(10.0))
     assert loss.item() == pytest.approx(np.mean(terms), rel=1e-5)
 
 

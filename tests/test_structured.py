@@ -6,6 +6,13 @@ import torch
 
 from spclap.engine.models import StructuredTraining
 from spclap.errors import DataError
+from spclap.scene.directions import DIRECTIONS
+from spclap.scene.meaning import statements
+from spclap.scene.scene import Scene, Source
+
+
+def scene(what: str, where: int) -> Scene:
+    return Scene("s", "r", (Source(what, what, (what,), 0, DIRECTIONS[where], 0.0, 0.0, 0.0),))
 
 
 class Ears(torch.nn.Module):
@@ -27,10 +34,9 @@ def test_structured_loss_against_a_loop():
     torch.manual_seed(0)
     audio, text = torch.randn(2, 4, 4).unbind()
     what, where = [1, 2, 1, 3], [0, 0, 3, 3]
-    batch = {
-        "contents": torch.tensor([[w, w] for w in what]),
-        "clauses": [((str(w), d),) for w, d in zip(what, where, strict=True)],
-    }
+    items = list(zip(map(str, what), where, strict=True))
+    said, true = statements([(scene(*item), (0,)) for item in items], 1)
+    batch = {"said": said, "true": true, "clauses": [(item,) for item in items]}
     loss = StructuredTraining(Ears(), bfloat16=False).contrast(audio, text, batch)
     expected = 0.0
     for half, meaning in ((slice(0, 2), what), (slice(2, 4), where)):

@@ -22,16 +22,16 @@ Batch = tuple[list[str], dict]
 Permuted = tuple[Scene, list[tuple[int, ...]]]  # a scene and the permutations of it that a batch holds
 
 
-def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: int, width: int) -> Batch:
+def collate(items: Sequence[Permuted], pack: ClipPack, bank: RirBank, samples: int, width: int | None = None) -> Batch:
     """Scene ids and a batch of N items, one per permutation of each scene.
 
     Batch: dry (K, T), rirs (K, 2, taps), pairs (N, S, 2) for `spatialize`; captions, list of N; said and true, see
     `statements`, which `width` is for; clips, azimuths and clauses, lists of N tuples, one entry a source; a clause is
-    what is said of it and the index of its direction.
+    what is said of it and the index of its direction. Ranks that gather batches give all the same `width`.
     """
     dry, rirs, pairs = dry_parts(items, pack, bank, samples)
     flat = [(scene, permutation) for scene, permutations in items for permutation in permutations]
-    said, true = statements(flat, width)
+    said, true = statements(flat, width or caption_width(scene for scene, _ in items))
     batch = {
         "dry": dry,
         "rirs": rirs,
@@ -111,7 +111,7 @@ class FixedScenes(Dataset):
 
     def __getitem__(self, index: int) -> Batch:
         scenes, known = self.batches[index]
-        ids, batch = collate(as_they_are(scenes), self.pack, self.bank, self.samples, caption_width(scenes))
+        ids, batch = collate(as_they_are(scenes), self.pack, self.bank, self.samples)
         return ids, {**batch, **known, "scenes": scenes}
 
 

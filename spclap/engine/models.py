@@ -26,7 +26,7 @@ from spclap.model.seld import Seld, seld_loss
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.scene.caption import from_left_to_right
 from spclap.scene.directions import DIRECTIONS
-from spclap.scene.meaning import caption_width, fits
+from spclap.scene.meaning import fits
 from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import spatialize
@@ -74,9 +74,7 @@ class ClapModel(SceneModel):
         """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
         rows = []
         for first in tqdm(range(0, len(scenes), 32), desc=what):
-            _, batch = collate(
-                as_they_are(part := scenes[first : first + 32]), pack, bank, samples, caption_width(part)
-            )
+            _, batch = collate(as_they_are(scenes[first : first + 32]), pack, bank, samples)
             rows.append(self.clap.embed_audio(self.stereo(moved(batch, self.clap.logit_scale.device))).cpu())
         return torch.cat(rows).numpy()
 

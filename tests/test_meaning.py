@@ -1,0 +1,64 @@
+"""What is true of a scene, against a reader who goes through its words."""
+
+import itertools
+
+import numpy as np
+import torch
+
+from spclap.scene.directions import DIRECTIONS
+from spclap.scene.meaning import fits, fits_of, statements
+from spclap.scene.scene import Scene, Source
+
+CLIPS = {  # clip -> label and captions, the specific one first
+    "blackbird": ("blackbird", ("a blackbird sings", "a bird calls")),
+    "robin": ("robin", ("a robin sings", "a bird calls")),
+    "ewe": ("sheep", ("a ewe bleats",)),
+    "lamb": ("sheep", ("a lamb bleats", "a young animal calls")),
+    "rain": ("rain", ("rain falls", "water", "it is raining")),
+}
+
+
+def source(clip: str, where: str, caption: int = 0) -> Source:
+    label, captions = CLIPS[clip]
+    return Source(clip, captions[caption], (label, "kind"), 0, where, 0.0, 0.0, 0.0, captions=captions)
+
+
+def scene(*sources: Source) -> Scene:
+    return Scene("s", "room", sources)
+
+
+def is_true(heard: dict[str, str], told: dict[str, tuple[str, str]]) -> bool:
+    """Whether what is told, direction -> (caption, label), fits the clips that are heard, direction -> clip."""
+    if heard.keys() != told.keys():
+        return False
+    return all(told[d][0] in CLIPS[clip][1] or told[d][1] == CLIPS[clip][0] for d, clip in heard.items())
+
+
+def test_against_a_reader():
+    rng, items = np.random.default_rng(0), []
+    for size, _ in itertools.product((1, 2, 3), range(40)):
+        clips, places = rng.choice(list(CLIPS), size, replace=False), rng.choice(DIRECTIONS[:3], size, replace=False)
+        sources = [source(c, p, rng.integers(len(CLIPS[c][1]))) for c, p in zip(clips, places, strict=True)]
+        items.append((scene(*sources), rng.permutation(size)))
+    heard = [{s.sources[p].direction: s.sources[c].clip for p, c in enumerate(order)} for s, order in items]
+    told = [
+        {s.sources[p].direction: (s.sources[c].caption, s.sources[c].labels[0]) for p, c in enumerate(order)}
+        for s, order in items
+    ]
+    expected = np.array([[is_true(h, t) for t in told] for h in heard])
+    np.testing.assert_array_equal(fits(*statements(items, 3)).numpy(), expected)
+    assert len(items) < expected.sum() < 0.2 * expected.size
+
+
+def test_a_general_caption_is_true_of_all_that_have_it_and_a_special_one_is_not():
+    said = [scene(source("blackbird", "left", 1)), scene(source("robin", "left")), scene(source("robin", "right", 1))]
+    assert fits_of(said).tolist() == [[True, False, False], [True, True, False], [False, False, True]]
+
+
+def test_one_label_is_one_meaning_and_the_swap_is_another():
+    ewe, lamb = (scene(source(name, "left"), source("rain", "front")) for name in ("ewe", "lamb"))
+    assert fits_of([ewe, lamb]).all()
+    assert torch.equal(fits(*statements([(ewe, (0, 1)), (ewe, (1, 0))], 3)), torch.eye(2, dtype=torch.bool))
+    other_order = scene(*ewe.sources[::-1])
+    assert fits_of([ewe, other_order]).all()
+    assert not fits_of([ewe, scene(ewe.sources[0])]).fill_diagonal_(False).any()  # more or fewer sounds
