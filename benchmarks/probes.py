@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spclap.engine.trained import load_training
-from spclap.evaluate.metrics import bootstrap
+from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, true_caption
 from spclap.evaluate.seld import seld_outcomes
 from spclap.scene.corpus import Corpus
@@ -63,8 +63,8 @@ def main() -> None:
         for side in ("audio", "text"):
             weights = read_out(known[side], fit, class_of, clips, args.ridge)
             found = np.einsum("nd,dck->nck", np.pad(new[side], ((0, 0), (0, 1)), constant_values=1.0), weights)
-            value, low, high = bootstrap(100.0 * seld_outcomes(test, found, classes_of)["assignment"])
-            cells.append(f"{value:.1f} [{low:.1f}, {high:.1f}]")
+            right = 100.0 * seld_outcomes(test, found, classes_of)["assignment"]
+            cells.append(shown(*Clusters(corpus.recordings(test)).mean(right, whole=100.0)))
         print(f"| {folder} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -8,7 +8,7 @@ from tiny_models import tiny_roberta
 from spclap.errors import DataError
 from spclap.evaluate import captioning
 from spclap.evaluate.captioning import BertScore, TextSimilarity, bleu_counts, caption_scores, corpus_bleu
-from spclap.evaluate.metrics import bootstrap, paired_difference
+from spclap.evaluate.intervals import Clusters
 
 SOURCES = [[(["a dog", "an animal"], "left")], [(["rain"], "front"), (["a bell"], "right")]]
 TRUTH = [["a dog on the left side", "an animal on the left side"], ["rain in front, and a bell on the right side"]]
@@ -44,9 +44,10 @@ def test_bleu_of_a_corpus_is_that_of_pycocoevalcap():
     expected = Bleu(4).compute_score(truth, said, verbose=0)[0][3]
     counts = bleu_counts(truth, said)
     assert corpus_bleu(counts) == pytest.approx(expected, rel=1e-5) and 0.1 < expected < 0.9
-    value, low, high = bootstrap(counts, 200, statistic=corpus_bleu)
+    value, low, high = Clusters([(str(i),) for i in range(40)]).statistic(counts, corpus_bleu)
     assert value == corpus_bleu(counts) and low < value < high
-    assert paired_difference(counts, counts, 50, statistic=corpus_bleu) == (0, 0, 0)
+    resampled = [corpus_bleu(counts[rng.integers(40, size=40)]) for _ in range(400)]
+    assert high - low == pytest.approx(4.0 * np.std(resampled), rel=0.2)
 
 
 def test_bertscore_against_a_loop(tmp_path):

@@ -191,7 +191,7 @@ def test_the_model_listened_to_stays_as_it_was(trained):
 def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
     command = [sys.executable, "-m", "spclap.bin.caption", "--data", corpus.data, "--dump", corpus.dump]
     command += ["--exp", trained, "--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
-    (tmp_path / "over.yaml").write_text("{bootstrap: 50, max_tokens: 8, examples: 4}")
+    (tmp_path / "over.yaml").write_text("{max_tokens: 8, examples: 4}")
     no_java = {**os.environ, "PATH": "/nowhere"}
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=no_java)
     assert result.returncode == 0, result.stderr[-2000:]

@@ -1,11 +1,9 @@
 """Metrics against brute force."""
 
-import random
-
 import numpy as np
 import pytest
 
-from spclap.evaluate.metrics import bootstrap, choose, paired_difference, ranks
+from spclap.evaluate.metrics import choose, ranks
 
 
 def test_ranks_against_brute_force_with_ties():
@@ -69,61 +67,3 @@ def test_choose_among_permutations_against_brute_force_with_ties():
 def test_random_scores_choose_at_chance():
     scores = np.random.default_rng(1).standard_normal((6000, 6))
     assert choose(scores, np.zeros(6000, dtype=int)).mean() == pytest.approx(1 / 6, abs=0.015)
-
-
-def test_interval_matches_the_binomial_and_covers():
-    rng = np.random.default_rng(2)
-    value, low, high = bootstrap(rng.random(400) < 0.7, n_boot=2000)
-    half = 1.96 * np.sqrt(value * (1 - value) / 400)
-    assert (high - low) / 2 == pytest.approx(half, rel=0.1)
-    covered = 0
-    for seed in range(200):
-        _, low, high = bootstrap(np.random.default_rng(seed).random(100) < 0.6, n_boot=300)
-        covered += low <= 0.6 <= high
-    assert 0.9 <= covered / 200 <= 0.99
-
-
-def test_paired_difference_is_narrower_than_unpaired_for_models_that_agree():
-    rng = np.random.default_rng(3)
-    base = rng.random(500) < 0.6
-    better = base | (rng.random(500) < 0.05)
-    difference, low, high = paired_difference(better, base)
-    assert difference == pytest.approx(better.mean() - base.mean())
-    assert 0 < low < difference < high
-    _, base_low, base_high = bootstrap(base)
-    assert high - low < (base_high - base_low) / 2
-
-
-def test_paired_difference_against_brute_force_resampling():
-    rng = np.random.default_rng(7)
-    first, second = rng.random(80) < 0.7, rng.random(80) < 0.5
-    draw = random.Random(0)
-    differences = []
-    for _ in range(3000):
-        items = [draw.randrange(80) for _ in range(80)]
-        differences.append(sum(int(first[i]) - int(second[i]) for i in items) / 80)
-    differences.sort()
-    value, low, high = paired_difference(first, second, n_boot=3000)
-    assert value == pytest.approx((sum(first) - sum(second)) / 80)
-    assert low == pytest.approx(differences[75], abs=0.015)
-    assert high == pytest.approx(differences[-76], abs=0.015)
-    back = paired_difference(second, first, n_boot=3000)
-    np.testing.assert_allclose(back, [-value, -high, -low], atol=1e-12)
-
-
-def test_intervals_repeat_with_the_seed_and_widen_with_the_level():
-    values = np.random.default_rng(8).random(50)
-    assert bootstrap(values) == bootstrap(values) != bootstrap(values, seed=1)
-    _, low, high = bootstrap(values, level=0.95)
-    _, lower, higher = bootstrap(values, level=0.99)
-    assert lower < low < high < higher
-    assert bootstrap(np.ones(5)) == (1, 1, 1)
-
-
-def test_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"\(0,\)"):
-        bootstrap(np.array([]))
-    with pytest.raises(ValueError, match="item 1 "):
-        bootstrap(np.array([1.0, np.nan, 0.0]))
-    with pytest.raises(ValueError, match="differ"):
-        paired_difference(np.ones(3), np.ones(4))

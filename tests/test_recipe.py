@@ -261,6 +261,6 @@ def test_other_rates_and_channels_only_if_the_config_says_so(finished, tmp_path,
 def test_unread_key_in_a_config_is_refused(finished, tmp_path):
     overlay = tmp_path / "conf"
     shutil.copytree(ROOT / "tests" / "tiny_conf", overlay)
-    (overlay / "score.yaml").write_text("bootstraps: 10\n")
+    (overlay / "score.yaml").write_text("pair: []\n")
     result = run(*folders(finished), "--stage", 5, "--conf_overlay", overlay, check=False)
-    assert result.returncode != 0 and "bootstraps" in result.stderr and "did you mean" in result.stderr
+    assert result.returncode != 0 and "`pair`" in result.stderr and "did you mean" in result.stderr

@@ -1,24 +1,37 @@
 """Rows of results.json."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from spclap.data.stamp import digest
+from spclap.errors import DataError
 from spclap.evaluate.results import (
+    FixedSet,
     ScoreConf,
-    difference_rows,
     figures,
-    kept_results,
+    kept_values,
     merge_results,
-    model_rows,
     pairs_of,
     pooled_rows,
     save_values,
 )
 
-CONF = ScoreConf(bootstrap=200, pairs=[["scl", "single"], ["scl", "absent"]])
+WANTED = [["scl", "single"], ["scl", "absent"]]
+COMMON = {"corpus": "c", "seed": 0}
+
+
+def fixed_set(count: int) -> FixedSet:
+    """Scenes of one source, two of each recording."""
+    return FixedSet({1: [(f"tape{index // 2}",) for index in range(count)]})
+
+
+def save(folder, values: dict, scenes: str) -> None:
+    """What stage 5 leaves in a model's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_values(folder, values, scenes)
+    (folder / "scores.json").write_text(json.dumps({"outcomes": digest(folder / "outcomes.npz")}))
 
 
 def test_figures_of_ranks():
@@ -29,18 +42,22 @@ def test_figures_of_ranks():
 
 
 def test_rows_and_differences():
-    models = {"scl": {"m": np.array([100.0, 100, 0, 100])}, "single": {"m": np.array([100.0, 0, 0, 0])}}
-    (row,) = model_rows("scl", models["scl"], {"corpus": "c", "seed": 0}, CONF)
-    assert row["value"] == 75 and row["n"] == 4 and row["low"] <= 75 <= row["high"]
-    assert pairs_of(models, CONF.pairs) == [("scl", "single")]
-    (difference,) = difference_rows(models, [("scl", "single")], {"corpus": "c", "seed": 0}, CONF)
-    assert difference["tag"] == "scl-single" and difference["value"] == 50
+    models = {"scl": {"m_1src": np.array([100.0, 100, 0, 100])}, "single": {"m_1src": np.array([100.0, 0, 0, 0])}}
+    test = fixed_set(4)
+    (row,) = test.rows("scl", models["scl"], COMMON)
+    assert row["value"] == 75 and (row["n"], row["clips"]) == (4, 2) and 0 < row["low"] < 75 < row["high"] < 100
+    assert (row["low"], row["high"]) == test.clusters[1].mean(models["scl"]["m_1src"], 100)[1:]
+    assert pairs_of(models, WANTED) == [("scl", "single")]
+    (difference,) = test.difference_rows(models, [("scl", "single")], COMMON)
+    assert difference["tag"] == "scl-single" and difference["value"] == 50 and difference["low"] < 0
 
 
-def test_models_of_other_numbers_of_scenes_have_no_difference():
-    models = {"scl": {"m": np.ones(4), "k": np.ones(4)}, "single": {"m": np.ones(3), "k": np.zeros(4)}}
-    rows = difference_rows(models, [("scl", "single")], {"corpus": "c", "seed": 0}, CONF)
-    assert [row["metric"] for row in rows] == ["k"]
+def test_scenes_that_one_model_has_no_figure_for_are_not_compared():
+    """SELD has none for sounds without a class."""
+    seld = np.array([100.0, np.nan, 0, np.nan, 100, 100])
+    models = {"scl": {"m_1src": np.zeros(6), "k_1src": np.ones(6)}, "seld": {"m_1src": seld, "k_1src": seld * np.nan}}
+    (row,) = fixed_set(6).difference_rows(models, [("scl", "seld")], COMMON)
+    assert row["metric"] == "m_1src" and row["value"] == -75 and row["n"] == 4
 
 
 def test_a_pattern_pairs_every_tag_that_fits():
@@ -49,10 +66,9 @@ def test_a_pattern_pairs_every_tag_that_fits():
     assert pairs == [("scl_a", "scl"), ("scl_b", "scl")]
 
 
-@pytest.mark.parametrize(("key", "value"), [("bootstrap", 0), ("pairs", ["scl", "single"])])
-def test_bad_score_config_is_refused(key, value):
-    with pytest.raises(ValueError, match=key):
-        replace(CONF, **{key: value})
+def test_bad_score_config_is_refused():
+    with pytest.raises(ValueError, match="pairs"):
+        ScoreConf(["scl", "single"])
 
 
 def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
@@ -60,17 +76,17 @@ def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
     stored = {}
     for seed in (0, 1, 2):
         for tag in ("scl", "single"):
-            folder = tmp_path / f"seed{seed}" / tag
-            folder.mkdir(parents=True)
             stored[seed, tag] = 100.0 * (rng.random(50) < 0.6)
-            save_values(folder, {"m": stored[seed, tag]}, "these")
+            save(tmp_path / f"seed{seed}" / tag, {"m_1src": stored[seed, tag]}, "these")
     for name, scenes, count in (("seed3", "others", 40), ("seed0.bak", "these", 50)):  # neither is pooled
-        (tmp_path / name / "scl").mkdir(parents=True)
-        save_values(tmp_path / name / "scl", {"m": np.ones(count)}, scenes)
-    rows = {row["tag"]: row for row in pooled_rows(tmp_path, "c", "these", CONF)}
+        save(tmp_path / name / "scl", {"m_1src": np.ones(count)}, scenes)
+    rows = {row["tag"]: row for row in pooled_rows(tmp_path, "c", "these", fixed_set(50), WANTED)}
     assert rows["scl"]["value"] == pytest.approx(np.mean([stored[s, "scl"] for s in (0, 1, 2)]))
     assert rows["scl-single"]["value"] == pytest.approx(rows["scl"]["value"] - rows["single"]["value"])
     assert rows["scl"]["seed"] == "0+1+2" and rows["scl"]["n"] == 50
+    means = {tag: np.array([stored[seed, tag].mean() for seed in (0, 1, 2)]) for tag in ("scl", "single")}
+    assert rows["scl"]["seed_sd"] == pytest.approx(means["scl"].std(ddof=1))
+    assert rows["scl-single"]["seed_sd"] == pytest.approx((means["scl"] - means["single"]).std(ddof=1))
 
 
 def test_each_model_is_pooled_over_its_own_seeds_and_a_difference_over_those_of_both(tmp_path):
@@ -78,11 +94,10 @@ def test_each_model_is_pooled_over_its_own_seeds_and_a_difference_over_those_of_
     stored = {}
     for tag, seeds in (("scl", (0, 1, 2)), ("single", (1, 2, 3)), ("alone", (2,))):
         for seed in seeds:
-            folder = tmp_path / f"seed{seed}" / tag
-            folder.mkdir(parents=True)
             stored[tag, seed] = 100.0 * (rng.random(40) < 0.5)
-            save_values(folder, {"m": stored[tag, seed]}, "these")
-    rows = {(row["tag"], row["seed"]): row["value"] for row in pooled_rows(tmp_path, "c", "these", CONF)}
+            save(tmp_path / f"seed{seed}" / tag, {"m_1src": stored[tag, seed]}, "these")
+    found = pooled_rows(tmp_path, "c", "these", fixed_set(40), WANTED)
+    rows = {(row["tag"], row["seed"]): row["value"] for row in found}
     assert rows == pytest.approx({
         ("scl", "0+1+2"): np.mean([stored["scl", seed] for seed in (0, 1, 2)]),
         ("single", "1+2+3"): np.mean([stored["single", seed] for seed in (1, 2, 3)]),
@@ -91,20 +106,27 @@ def test_each_model_is_pooled_over_its_own_seeds_and_a_difference_over_those_of_
 
 
 def test_results_outlive_weights_but_not_other_scenes(tmp_path):
-    rows = [{"tag": "concat_scl", "value": 1.0}]
     for tag, scenes in (("concat_scl", "these"), ("frames_scl", "others"), ("scl", "these")):
-        (tmp_path / tag).mkdir()
-        save_values(tmp_path / tag, {"m": np.ones(3)}, scenes)
-        (tmp_path / tag / "scores.json").write_text(json.dumps({"results": rows}))
+        save(tmp_path / tag, {"m_1src": np.ones(3)}, scenes)
     (tmp_path / "scl" / "done.json").write_text("{}")  # a model that can be scored again
-    values, found = kept_results(tmp_path, "these")
-    assert list(values) == ["concat_scl"] and found == rows
+    assert {tag: list(values["m_1src"]) for tag, values in kept_values(tmp_path, "these").items()} == {
+        "concat_scl": [1, 1, 1]
+    }
+
+
+def test_outcomes_that_were_changed_are_refused(tmp_path):
+    save(tmp_path / "scl", {"m_1src": np.ones(3)}, "these")
+    save_values(tmp_path / "scl", {"m_1src": np.zeros(3)}, "these")
+    with pytest.raises(DataError, match=r"outcomes\.npz: missing or changed since it was scored"):
+        kept_values(tmp_path, "these")
+    (tmp_path / "scl" / "scores.json").write_text("")
+    with pytest.raises(DataError, match=r"scores\.json: cannot be used"):
+        kept_values(tmp_path, "these")
 
 
 def test_one_seed_gives_no_pooled_rows(tmp_path):
-    (tmp_path / "seed0" / "scl").mkdir(parents=True)
-    save_values(tmp_path / "seed0" / "scl", {"m": np.ones(3)}, "these")
-    assert pooled_rows(tmp_path, "c", "these", CONF) == []
+    save(tmp_path / "seed0" / "scl", {"m_1src": np.ones(3)}, "these")
+    assert pooled_rows(tmp_path, "c", "these", fixed_set(3), WANTED) == []
 
 
 def test_results_of_other_corpora_and_seeds_stay(tmp_path):

@@ -23,7 +23,7 @@ from spclap.evaluate.captioning import (
     notes,
 )
 from spclap.evaluate.description import DEFINITIONS
-from spclap.evaluate.metrics import bootstrap, paired_difference, shown
+from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.results import pairs_of
 from spclap.scene.caption import from_left_to_right
 from spclap.scene.corpus import Corpus
@@ -86,6 +86,7 @@ class Truth:
 
     def __init__(self, corpus: Corpus, conf: CaptionConf):
         self.scenes = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
+        self.clusters = {size: Clusters(corpus.recordings(scenes)) for size, scenes in self.scenes.items()}
         self.similarity = TextSimilarity()
         self.bertscore = BertScore(**conf.bertscore) if conf.bertscore else None
 
@@ -112,20 +113,27 @@ def table(models: dict[str, dict[int, Values]], conf: CaptionConf, truth: Truth)
     lines = ["| model | sources | " + " | ".join(metrics) + " | n | references |", "|" + "---|" * (len(metrics) + 4)]
     for name, sizes in models.items():
         for size, values in sizes.items():
-            found = (bootstrap(values[m], conf.bootstrap, statistic=STATISTICS.get(m)) for m in metrics)
-            cells = [shown(*figure, digits=3) for figure in found]
+            cells = [_figure(truth.clusters[size], m, values[m]) for m in metrics]
             lines.append(
                 f"| {name} | {size} | {' | '.join(cells)} | {len(values[metrics[0]])} | {truth.counts(size)} |"
             )
     for first, second in pairs_of(models, conf.pairs):
         for size, values in models[first].items():
-            found = (
-                paired_difference(values[m], models[second][size][m], conf.bootstrap, statistic=STATISTICS.get(m))
-                for m in metrics
-            )
-            cells = [shown(*figure, digits=3) for figure in found]
+            cells = [_figure(truth.clusters[size], m, values[m], models[second][size][m]) for m in metrics]
             lines.append(f"| {first}-{second} | {size} | {' | '.join(cells)} | | |")
     return "\n".join(lines)
+
+
+def _figure(clusters: Clusters, metric: str, values: np.ndarray, other: np.ndarray | None = None) -> str:
+    """A score, or what it is above that of another model, with its interval."""
+    if (statistic := STATISTICS.get(metric)) is None:
+        interval = clusters.mean(values) if other is None else clusters.difference(values, other)
+    elif other is None:
+        interval = clusters.statistic(values, statistic)
+    else:
+        both = np.stack([values, other], axis=1)
+        interval = clusters.statistic(both, lambda rows: statistic(rows[:, 0]) - statistic(rows[:, 1]))
+    return shown(*interval, digits=3)
 
 
 def examples(truth: Truth, said: dict[str, dict[str, str]], first: str, values: Values, count: int) -> str:
@@ -155,7 +163,7 @@ def report(args: argparse.Namespace, conf: CaptionConf, corpus: Corpus, folders:
             models[name + SHUFFLED] = truth.scores(speak(folder, corpus, conf, True, args.ngpu))
     parts = [
         table(models, conf, truth),
-        "Intervals: 95%, bootstrap over scenes. References name the sounds from left to right.",
+        "Intervals: 95%, over recordings. References name the sounds from left to right.",
     ]
     metrics = {metric for sizes in models.values() for values in sizes.values() for metric in values}
     parts.append("\n".join(f"- {name}: {words}" for name, words in DETAILS.items() if name in metrics))

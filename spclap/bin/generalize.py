@@ -14,14 +14,17 @@ from spclap.data.config import load_config, parse
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import require_dump
 from spclap.errors import DataError
-from spclap.evaluate.metrics import bootstrap, paired_difference, shown
+from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
+from spclap.evaluate.results import FixedSet
 from spclap.scene.corpus import Corpus
 from spclap.scene.head import HeadConf, read_head, write_head_bank
 from spclap.scene.rooms import RirBank, RoomConf, write_bank
 from spclap.scene.sampler import SceneSampler
+from spclap.scene.scene import Scene
 
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
+Scenes = dict[int, list[Scene]]  # number of sources -> scenes
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,12 @@ def banks(conf: GeneralizeConf, corpus: Corpus, folder: Path, sofa: Path | None,
     return {name: RirBank(folder / name) for name in (*changed, *(shapes if sofa else ()))}
 
 
-def outcomes(model, corpus: Corpus, bank: RirBank, conf: GeneralizeConf, what: str) -> Values:
+def outcomes(model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str) -> Values:
     """Direction and assignment per scene of a model in one condition."""
-    sampler, pack = SceneSampler(load_datadir(corpus.data / "test"), bank, corpus.simu.scenes), corpus.pack("test")
-    values = {}
-    for size, count in conf.scenes.items():
-        scenes, embeddings = sampler.fixed([conf.seed, 9], size, count, what), Embeddings(model.clap)
-        embeddings.add(scenes, model.embed_scenes(scenes, pack, bank, corpus.samples, f"{what} {size}src"))
+    pack, values = corpus.pack("test"), {}
+    for size, own in scenes.items():
+        embeddings = Embeddings(model.clap)
+        embeddings.add(own, model.embed_scenes(own, pack, bank, corpus.samples, f"{what} {size}src"))
         if size <= 2:
             values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
         if size >= 2:
@@ -72,17 +74,16 @@ def outcomes(model, corpus: Corpus, bank: RirBank, conf: GeneralizeConf, what: s
     return values
 
 
-def table(found: dict[str, dict[str, Values]], tags: list[str]) -> str:
+def table(found: dict[str, dict[str, Values]], tags: list[str], tests: dict[str, FixedSet]) -> str:
     """Markdown: a line per condition and model, and the difference of the first two models on the same scenes."""
     metrics = list(next(iter(found.values()))[tags[0]])
     lines = ["| condition | model | " + " | ".join(metrics) + " |", "|---|---|" + "---|" * len(metrics)]
     for condition, models in found.items():
-        for tag in tags:
-            cells = [bootstrap(models[tag][metric]) for metric in metrics]
-            lines.append(row(condition, tag, cells))
-        if len(tags) > 1:
-            cells = [paired_difference(*(models[tag][metric] for tag in tags[:2])) for metric in metrics]
-            lines.append(row(condition, f"{tags[0]}-{tags[1]}", cells))
+        rows = [row for tag in tags for row in tests[condition].rows(tag, models[tag], {})]
+        rows += tests[condition].difference_rows(models, [tuple(tags[:2])] if len(tags) > 1 else [], {})
+        for tag in dict.fromkeys(row["tag"] for row in rows):
+            cells = {row["metric"]: shown(row["value"], row["low"], row["high"]) for row in rows if row["tag"] == tag}
+            lines.append(f"| {condition} | {tag} | " + " | ".join(cells[metric] for metric in metrics) + " |")
     return "\n".join(lines)
 
 
@@ -92,13 +93,8 @@ def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
     made = "; ".join(f"{key}: {value}" for key, value in environment().items())
     return (
         f"Models: {' '.join(map(str, args.models))}. Sounds: {args.data / 'test'}. {conf.rooms} rooms a condition, "
-        f"seed {conf.seed}; scenes by number of sources: {scenes}. Intervals: 95%, bootstrap over scenes.\n{made}"
+        f"seed {conf.seed}; scenes by number of sources: {scenes}. Intervals: 95%, over recordings.\n{made}"
     )
-
-
-def row(condition: str, name: str, cells: list[tuple[float, float, float]]) -> str:
-    """A line of the table; cells of (value, low, high)."""
-    return f"| {condition} | {name} | " + " | ".join(shown(*cell) for cell in cells) + " |"
 
 
 def main() -> None:
@@ -136,11 +132,16 @@ def main() -> None:
     models = dict(zip(labels, loaded, strict=True))
     with tempfile.TemporaryDirectory() as scratch:
         conditions = banks(conf, corpus, Path(scratch), args.sofa, args.nj)
+        clips, drawn = load_datadir(args.data / "test"), {}
+        for name, bank in conditions.items():
+            sampler = SceneSampler(clips, bank, corpus.simu.scenes)
+            drawn[name] = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in conf.scenes.items()}
         found = {
-            name: {tag: outcomes(model, corpus, bank, conf, f"{name} {tag}") for tag, model in models.items()}
+            name: {tag: outcomes(model, corpus, bank, drawn[name], f"{name} {tag}") for tag, model in models.items()}
             for name, bank in conditions.items()
         }
-    text = header(args, conf) + "\n\n" + table(found, list(models))
+    tests = {name: FixedSet({size: corpus.recordings(own) for size, own in drawn[name].items()}) for name in drawn}
+    text = header(args, conf) + "\n\n" + table(found, list(models), tests)
     plain = {n: {t: {m: v.tolist() for m, v in values.items()} for t, values in ms.items()} for n, ms in found.items()}
     atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
     atomic_write_text(args.out, text + "\n")

@@ -15,16 +15,16 @@ from spclap.data.datadir import atomic_write_text
 from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import plots
-from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
+from spclap.evaluate.ceilings import CEILINGS, ceilings
+from spclap.evaluate.protocols import Embeddings, assignment, direction, require_finite, retrieval
 from spclap.evaluate.results import (
+    FixedSet,
     ScoreConf,
     Values,
-    difference_rows,
     figures,
-    kept_results,
+    kept_values,
     load_values,
     merge_results,
-    model_rows,
     pairs_of,
     pooled_rows,
     save_values,
@@ -34,11 +34,12 @@ from spclap.scene.corpus import Corpus
 from spclap.scene.directions import DIRECTIONS
 
 PROTOCOL = {
-    "retrieval": "one caption a scene, the true one; scenes of one size that say the same count once, so queries and "
-    "gallery are as many as n tells",
+    "retrieval": "queries are all scenes of one size; texts, their captions, each once; right is every caption that is "
+    "true of a recording: what is at each direction has that caption among its own, or that label",
     "direction": "known contents; 5 captions for one source, 25 ordered direction pairs for two",
     "assignment": "captions of all permutations of the scene; right when the true one alone is best",
-    "interval": "95%, bootstrap over scenes",
+    "interval": "95%, over recordings: scenes that share one hang together",
+    **{f"ceiling of {name}": words for name, words in CEILINGS.items()},
 }
 
 
@@ -73,15 +74,18 @@ class Scorer:
 
         fixed = FixedScenes(self.corpus, "test", [size], 32, frozen_content(self.args))
         rows, scenes, device = [], [], next(self.model.parameters()).device
-        for _, batch in tqdm(fixed, desc=f"{self.folder.name} {size}src"):
-            batch = moved(batch, device)
+        for index in tqdm(range(len(fixed)), desc=f"{self.folder.name} {size}src"):
+            batch = moved(fixed[index][1], device)
             stereo = self.model.stereo(batch)
             if hasattr(self.model, "seld"):
                 rows.append(self.model.seld(stereo)[1])
             else:
                 rows.append(self.model.clap.embed_audio(stereo, batch.get("content")))
             scenes += batch["scenes"]
-        return torch.cat(rows).cpu().numpy(), scenes
+        vectors = require_finite(torch.cat(rows).cpu().numpy(), "audio")
+        if len(vectors) != len(scenes) or scenes != self.corpus.fixed("test", size):
+            raise DataError(f"{self.folder}: {len(vectors)} vectors of {len(scenes)} scenes; run stage 5 again")
+        return vectors, scenes
 
     def _score_clap(self, size: int, scenes: list, audio: np.ndarray) -> None:
         embeddings = Embeddings(self.model.clap)
@@ -99,25 +103,32 @@ class Scorer:
             self.outcomes[f"assignment_{size}src"] = assignment(embeddings)
 
 
-def score(folder: Path, corpus: Corpus, common: dict, conf: ScoreConf, ngpu: int) -> tuple[Values, list[dict]]:
-    """Values per scene and rows of a model; those of an earlier scoring if nothing has changed."""
+def score(folder: Path, corpus: Corpus, common: dict, ngpu: int) -> Values:
+    """Values per scene of a model; those of an earlier scoring if nothing has changed."""
     made_from = {
         "model": digest(folder / "done.json"), "scenes": scenes_digest(corpus.data),
-        "dump": digest(corpus.dump / "done.json"), "protocol": PROTOCOL, "bootstrap": conf.bootstrap,
-        "tag": folder.name, **common,
+        "dump": digest(corpus.dump / "done.json"), "protocol": PROTOCOL, "tag": folder.name, **common,
     }  # fmt: skip
     path = folder / "scores.json"
     old = json.loads(path.read_text()) if path.is_file() else {}
     if {key: old.get(key) for key in made_from} == made_from:
         logging.info("%s: scored before", folder)
-        return load_values(folder)[0], old["results"]
+        return load_values(folder)[0]
     path.unlink(missing_ok=True)
     values = figures(Scorer(folder, corpus, ngpu).run())
     save_values(folder, values, made_from["scenes"])
-    rows = model_rows(folder.name, values, common, conf)
-    atomic_write_text(path, json.dumps({**made_from, "results": rows, **environment()}, indent=1) + "\n")
+    about = {**made_from, "outcomes": digest(folder / "outcomes.npz"), **environment()}
+    atomic_write_text(path, json.dumps(about, indent=1) + "\n")
     logging.info("%s: scored", folder)
-    return values, rows
+    return values
+
+
+def add_results(folder: Path, rows: list[dict]) -> None:
+    """The figures in scores.json of a model, beside what they were made from."""
+    path = folder / "scores.json"
+    about = json.loads(path.read_text(encoding="utf-8"))
+    if about.get("results") != rows:
+        atomic_write_text(path, json.dumps({**about, "results": rows}, indent=1) + "\n")
 
 
 def draw(exp: Path, rows: list[dict], histories: dict[str, list[dict]]) -> None:
@@ -150,16 +161,34 @@ def main() -> None:
     folders = [folder for folder in trained_folders(args.exp) if task_of(folder) in ("seld", "clap")]
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
-    common = {"corpus": args.corpus, "seed": args.seed}
-    values, rows = kept_results(args.exp, scenes_digest(args.data))
+    common, scenes = {"corpus": args.corpus, "seed": args.seed}, scenes_digest(args.data)
+    fixed = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
+    test, values = (
+        FixedSet({size: corpus.recordings(own) for size, own in fixed.items()}),
+        kept_values(args.exp, scenes),
+    )
     for folder in folders:
         if not same_dump(folder, args.dump):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
-        values[folder.name], results = score(folder, corpus, common, conf, args.ngpu)
-        rows += results
-    rows += difference_rows(values, pairs_of(values, conf.pairs), common, conf)
+        values[folder.name] = score(folder, corpus, common, args.ngpu)
+    rows = []
+    for tag, own in values.items():
+        rows += (results := test.rows(tag, own, common))
+        add_results(args.exp / tag, results)
+    rows += test.difference_rows(values, pairs_of(values, conf.pairs), common)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders if task_of(folder) == "clap"})
-    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes_digest(args.data), conf))
+    rows += [
+        {
+            "tag": "ceiling",
+            "metric": metric,
+            "n": len(own),
+            **dict.fromkeys(("value", "low", "high"), own.mean()),
+            **common,
+        }
+        for of_size in fixed.values()
+        for metric, own in ceilings(of_size, corpus.bank("test")).items()
+    ]
+    merge_results(args.results, rows + pooled_rows(args.exp.parent, args.corpus, scenes, test, conf.pairs))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from spclap.data.config import load_config
 from spclap.data.datadir import atomic_write_text, load_datadir
 from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.errors import DataError
-from spclap.evaluate.metrics import bootstrap, shown
+from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, own_retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
 from spclap.scene.corpus import Corpus
@@ -33,8 +34,21 @@ class Table1Conf:
     rows: list[dict]  # name; model and fusion that are this row; paper: column -> figure
 
 
+def observations(grid: Grid, metric: str) -> list[tuple[str, ...]]:
+    """The recordings that each value of a metric is made of: of a clip, a pair or a triple."""
+    if metric.endswith(("_fixed", "_captions")):
+        return [(clip.source,) for clip in grid.clips]
+    size = int(re.search(r"_(\d)src", metric)[1])
+    return [tuple(clip.source for clip in group) for group in grid.groups(size)]
+
+
+def figure(grid: Grid, values: Values, metric: str) -> str:
+    """A cell of the table, in percent."""
+    return shown(*Clusters(observations(grid, metric)).mean(values[metric], whole=100.0))
+
+
 def of_groups(outcomes: np.ndarray, groups: int) -> np.ndarray:
-    """Outcomes of queries, those of one clip or group after the other -> percent of each, what intervals resample."""
+    """Outcomes of queries, those of one clip or group after the other -> percent of each."""
     return 100.0 * outcomes.reshape(groups, -1).mean(axis=1)
 
 
@@ -114,15 +128,16 @@ def rows_of(fusions: dict[str, str], rows: list[dict]) -> dict[str, str]:
 
 
 def table(
-    rows: list[dict], names: dict[str, str], models: dict[str, Values], seeds: dict[str, str], columns: list[str]
+    paper: Table1Conf, names: dict[str, str], models: dict[str, Values], seeds: dict[str, str], grid: Grid
 ) -> str:
     """Markdown: for each row of the paper's table, its figures and under them those of the model that is that row."""
+    columns = paper.columns
     lines = ["| row | of | seeds | " + " | ".join(columns) + " |", "|---|---|---|" + "---|" * len(columns)]
-    for row in rows:
+    for row in paper.rows:
         cells = [str(row["paper"].get(column, "-")) for column in columns]
         lines.append(f"| {row['name']} | paper | 1 | " + " | ".join(cells) + " |")
         for tag in (tag for tag, name in names.items() if name == row["name"]):
-            cells = [shown(*bootstrap(models[tag][column])) for column in columns]
+            cells = [figure(grid, models[tag], column) for column in columns]
             lines.append(f"| {row['name']} | {tag} | {seeds[tag]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -136,15 +151,15 @@ def report(scored: dict[str, list[dict]], seeds: dict[str, str], paper: Table1Co
     clips, pairs, triples = (len(grid.groups(size)) for size in (1, 2, 3))
     head = "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several)
     lines = [
-        f"| {tag} | " + " | ".join(shown(*bootstrap(values[name])) for name in several) + " |"
+        f"| {tag} | " + " | ".join(figure(grid, values, name) for name in several) + " |"
         for tag, values in models.items()
     ]
     return "\n\n".join([
-        table(paper.rows, rows, models, seeds, paper.columns),
+        table(paper, rows, models, seeds, grid),
         f"{clips} clips, {pairs} pairs, {triples} triples. Queries, and captions or recordings that each ranks: fixed "
         f"{clips}, {clips}; 1src_grid {5 * clips}, {5 * clips}; 2src_grid {20 * pairs}, {20 * pairs}; direction_1src "
         f"{clips}, 5; direction_2src {pairs}, 25; assignment_2src {pairs}, 2; assignment_3src {6 * triples}, 6. One "
-        f"caption a clip. Intervals: 95%, bootstrap over clips, pairs or triples. {' '.join(paper.protocol.split())}",
+        f"caption a clip. Intervals: 95%, over recordings. {' '.join(paper.protocol.split())}",
         f"All captions of a clip (LAION's protocol for Clotho): {' '.join(paper.captions.split())} Captions per clip: "
         f"{'-'.join(counts)}; {clips} clips, {sum(len(clip.captions) for clip in grid.clips)} captions; t2a: mean over "
         f"clips of the mean over their captions.",

@@ -35,14 +35,13 @@ class CaptionConf:
 
     beams: int  # 1: greedy
     max_tokens: int  # of a caption
-    bootstrap: int  # resamplings
     pairs: list[list[str]]  # models whose difference is reported, first minus second; the first may be a pattern
     control: list[str]  # models that also speak of the vectors of other scenes
     examples: int
     bertscore: dict  # name and layer of a model of transformers; {}: no BERTScore
 
     def __post_init__(self):
-        for name in ("beams", "max_tokens", "bootstrap", "examples"):
+        for name in ("beams", "max_tokens", "examples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more")
         if self.bertscore and set(self.bertscore) != {"name", "layer"}:

@@ -6,26 +6,26 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from spclap.data.datadir import atomic_path, atomic_write_text
-from spclap.evaluate.metrics import bootstrap, paired_difference
+from spclap.data.stamp import digest
+from spclap.errors import DataError
+from spclap.evaluate.intervals import Clusters
 
-Values = dict[str, np.ndarray]  # metric -> value of each scene
+Values = dict[str, np.ndarray]  # metric -> value of each scene, NaN where a scene has none
 
 
 @dataclass(frozen=True)
 class ScoreConf:
     """conf/score.yaml."""
 
-    bootstrap: int  # resamplings
     pairs: list[list[str]]  # tags whose difference is reported, first minus second; the first may be a pattern, scl_*
 
     def __post_init__(self):
-        if self.bootstrap < 1:
-            raise ValueError(f"bootstrap is {self.bootstrap}; it must be 1 or more")
         check_pairs(self.pairs)
 
 
@@ -48,13 +48,48 @@ def figures(outcomes: dict[str, np.ndarray]) -> Values:
     return out
 
 
-def model_rows(tag: str, values: Values, common: dict, conf: ScoreConf) -> list[dict]:
-    """One row per metric of a model; `common` holds corpus and seed."""
-    rows = []
-    for metric, scenes in values.items():
-        value, low, high = bootstrap(scenes, n_boot=conf.bootstrap)
-        rows.append(dict(tag=tag, metric=metric, value=value, low=low, high=high, n=len(scenes), **common))
-    return rows
+def sources_in(metric: str) -> int:
+    """Number of sources of the scenes of a metric such as `r1_a2t_2src`."""
+    return int(re.search(r"_(\d+)src$", metric)[1])
+
+
+@dataclass(frozen=True)
+class FixedSet:
+    """Number of sources -> the recordings that each test scene is made of."""
+
+    recordings: dict[int, list[tuple[str, ...]]]
+
+    @cached_property
+    def clusters(self) -> dict[int, Clusters]:
+        return {size: Clusters(recordings) for size, recordings in self.recordings.items()}
+
+    def row(self, tag: str, metric: str, values: np.ndarray, common: dict) -> dict:
+        """A figure of a model with its interval; `common` holds corpus and seed."""
+        whole = None if metric.startswith("meanrank") else 100.0
+        return self._row(tag, metric, values, self.clusters[sources_in(metric)].mean(values, whole), common)
+
+    def rows(self, tag: str, values: Values, common: dict) -> list[dict]:
+        """One row per metric of a model."""
+        return [self.row(tag, metric, scenes, common) for metric, scenes in values.items()]
+
+    def difference_rows(self, models: dict[str, Values], pairs: list[tuple], common: dict) -> list[dict]:
+        """Rows of paired differences, tagged `first-second`, of models that were scored on these scenes."""
+        rows = []
+        for first, second in pairs:
+            for metric in sorted(models[first].keys() & models[second].keys()):
+                a, b = models[first][metric], models[second][metric]
+                if np.isnan(a - b).all():
+                    continue
+                interval = self.clusters[sources_in(metric)].difference(a, b)
+                rows.append(self._row(f"{first}-{second}", metric, a - b, interval, common))
+        return rows
+
+    def _row(self, tag: str, metric: str, values: np.ndarray, interval: tuple, common: dict) -> dict:
+        clips = self.clusters[sources_in(metric)].count
+        n = int(np.isfinite(values).sum())
+        return dict(
+            zip(("value", "low", "high"), interval, strict=True), tag=tag, metric=metric, n=n, clips=clips, **common
+        )
 
 
 def pairs_of(tags: Iterable[str], wanted: list[list[str]]) -> list[tuple[str, str]]:
@@ -64,21 +99,6 @@ def pairs_of(tags: Iterable[str], wanted: list[list[str]]) -> list[tuple[str, st
     return [(first, second) for first, second in dict.fromkeys(pairs) if first != second]
 
 
-def difference_rows(models: dict[str, Values], pairs: list[tuple], common: dict, conf: ScoreConf) -> list[dict]:
-    """Rows of paired differences, tagged `first-second`, of models that were scored on the same scenes."""
-    rows = []
-    for first, second in pairs:
-        for metric in sorted(models[first].keys() & models[second].keys()):
-            a, b = models[first][metric], models[second][metric]
-            if len(a) != len(b):  # SELD leaves out scenes of labels that it has no class for
-                logging.warning("%s-%s: %s has %d and %d scenes, no difference", first, second, metric, len(a), len(b))
-                continue
-            value, low, high = paired_difference(a, b, n_boot=conf.bootstrap)
-            row = dict(tag=f"{first}-{second}", metric=metric, value=value, low=low, high=high, n=len(a))
-            rows.append({**row, **common})
-    return rows
-
-
 def save_values(folder: Path, values: Values, scenes: str) -> None:
     """outcomes.npz of a model: what pooling needs; `scenes` is the digest of the scenes that were scored."""
     with atomic_path(folder / "outcomes.npz") as temporary, temporary.open("wb") as file:
@@ -86,29 +106,40 @@ def save_values(folder: Path, values: Values, scenes: str) -> None:
 
 
 def load_values(folder: Path) -> tuple[Values, str]:
-    """What `save_values` wrote: values and the digest of the scenes."""
-    with np.load(folder / "outcomes.npz") as stored:
-        values = dict(stored)
-    return values, str(values.pop("scenes", ""))
+    """What `save_values` wrote: values and the digest of the scenes. DataError for a file that is not the one of which
+    scores.json beside it holds the digest."""
+    path, about = folder / "outcomes.npz", folder / "scores.json"
+    try:
+        known = json.loads(about.read_text(encoding="utf-8"))["outcomes"]
+        if not path.is_file() or digest(path) != known:
+            raise DataError(f"{path}: missing or changed since it was scored; delete {about} and run stage 5 again")
+        with np.load(path) as stored:
+            values = dict(stored)
+        return values, str(values.pop("scenes"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{about}: cannot be used: {type(error).__name__}: {error}; delete it and run stage 5"
+        ) from error
 
 
-def kept_results(models: Path, scenes: str) -> tuple[dict[str, Values], list[dict]]:
-    """Tag -> values, and the rows, of models scored on these scenes whose weights are not there any more."""
-    values, rows = {}, []
-    for path in sorted(models.glob("*/outcomes.npz")):
+def kept_values(models: Path, scenes: str) -> dict[str, Values]:
+    """Tag -> values of models scored on these scenes whose weights are not there any more."""
+    values = {}
+    for path in sorted(models.glob("*/scores.json")):
         if (path.parent / "done.json").exists() or ".old" in path.parent.name:
             continue
         found, scored = load_values(path.parent)
         if scored == scenes:
             values[path.parent.name] = found
-            rows += json.loads((path.parent / "scores.json").read_text(encoding="utf-8"))["results"]
-    return values, rows
+        else:
+            logging.warning("%s: scored on other scenes, left out", path.parent)
+    return values
 
 
 def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Values]]:
     """Seed -> tag -> values of all models scored on these scenes."""
     seeds: dict[int, dict[str, Values]] = {}
-    for path in sorted(corpus_folder.glob("seed*/*/outcomes.npz")):
+    for path in sorted(corpus_folder.glob("seed*/*/scores.json")):
         seed = re.fullmatch(r"seed(\d+)", path.parts[-3])
         if seed is None or ".old" in path.parent.name:
             continue
@@ -120,28 +151,41 @@ def _values_of_seeds(corpus_folder: Path, scenes: str) -> dict[int, dict[str, Va
     return seeds
 
 
-def pooled_rows(corpus_folder: Path, corpus: str, scenes: str, conf: ScoreConf) -> list[dict]:
+def pooled_rows(
+    corpus_folder: Path, corpus: str, digest_of_scenes: str, test: FixedSet, wanted: list[list[str]]
+) -> list[dict]:
     """Rows over seeds (seed = "0+1+2") of what was scored with two or more on the scenes of that digest.
 
     A model is pooled over all its seeds, a difference over those that both models have. Every scene counts once, with
-    its mean over seeds, so the interval is over scenes.
+    its mean over seeds, so the interval is over recordings; `seed_sd` says what a seed adds: the standard deviation of
+    the figure over seeds.
     """
-    models = _values_of_seeds(corpus_folder, scenes)
+    models = _values_of_seeds(corpus_folder, digest_of_scenes)
     seeds = {
         tag: frozenset(seed for seed in models if tag in models[seed]) for values in models.values() for tag in values
     }
-    pairs = pairs_of(seeds, conf.pairs)
+    pairs = pairs_of(seeds, wanted)
     both = {pair: seeds[pair[0]] & seeds[pair[1]] for pair in pairs}
     rows = []
     for chosen in sorted({*seeds.values(), *both.values()}, key=sorted):
         if len(chosen) < 2:
             continue
         common = {"corpus": corpus, "seed": "+".join(map(str, sorted(chosen)))}
-        pooled = {tag: mean_over_seeds([models[seed][tag] for seed in chosen]) for tag in seeds if chosen <= seeds[tag]}
-        own = [tag for tag in pooled if seeds[tag] == chosen]
-        rows += [row for tag in own for row in model_rows(tag, pooled[tag], common, conf)]
-        rows += difference_rows(pooled, [pair for pair in pairs if both[pair] == chosen], common, conf)
+        of_seeds = {tag: [models[seed][tag] for seed in sorted(chosen)] for tag in seeds if chosen <= seeds[tag]}
+        pooled = {tag: mean_over_seeds(found) for tag, found in of_seeds.items()}
+        own = [row for tag in pooled if seeds[tag] == chosen for row in test.rows(tag, pooled[tag], common)]
+        own += test.difference_rows(pooled, [pair for pair in pairs if both[pair] == chosen], common)
+        rows += [{**row, "seed_sd": _spread(row, of_seeds)} for row in own]
     return rows
+
+
+def _spread(row: dict, models: dict[str, list[Values]]) -> float:
+    """Standard deviation over seeds of a figure or a difference."""
+    first, *second = ([values[row["metric"]] for values in models[tag]] for tag in row["tag"].split("-"))
+    figures = (
+        [np.nanmean(a - b) for a, b in zip(first, *second, strict=True)] if second else list(map(np.nanmean, first))
+    )
+    return float(np.std(figures, ddof=1))
 
 
 def mean_over_seeds(seeds: list[Values]) -> Values:

@@ -38,6 +38,14 @@ class Corpus:
         """Clip -> sound events in it, of all splits."""
         return {clip.id: clip.events for split in SPLITS for clip in load_datadir(self.data / split)}
 
+    def recordings(self, scenes: list[Scene]) -> list[tuple[str, ...]]:
+        """What each scene was made of: original recordings, of which several clips may have been cut."""
+        return [tuple(self._sources[source.clip] for source in scene.sources) for scene in scenes]
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        return {clip.id: clip.source for split in SPLITS for clip in load_datadir(self.data / split)}
+
     @cached_property
     def classes(self) -> list[str]:
         """SELD classes: the events of the training clips."""
