@@ -170,6 +170,8 @@ def read_results(path: Path) -> list[dict]:
         return []
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(rows, list):
+            raise TypeError(f"a {type(rows).__name__}")
         [(row["corpus"], row["seed"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a list of results ({error}); move it away and rerun stage 5") from error
