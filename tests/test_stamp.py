@@ -47,6 +47,11 @@ def test_features_of_other_scenes_are_refused(tmp_path):
     (data / "simu.yaml").write_text("seed: 0\n")
     Stamp(dump, scenes=scenes_digest(data)).write()
     require_dump(data, dump)
+    Stamp(dump, scenes=scenes_digest(data), clips="these").write()
+    with pytest.raises(DataError, match="clips: missing or unfinished; run stage 2"):
+        require_dump(data, dump)
+    Stamp(dump / "clips").write()
+    require_dump(data, dump)
     (data / "scenes" / "test_1src.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match="rerun stages 1 and 2"):
         require_dump(data, dump)
