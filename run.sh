@@ -2,8 +2,8 @@
 # Spatial-CLAP from dry recordings to scores: ./run.sh --stage 0 --stop_stage 5
 set -euo pipefail
 from=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")"
-script=$PWD/${0##*/}
+script=$(readlink -f "${BASH_SOURCE[0]}")  # of the file itself when called through a link
+cd "$(dirname "$script")"
 
 # options
 stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 pre-training and single, 4 multi and SCL, 5 scores
@@ -59,6 +59,11 @@ if [ ! -f "egs/$corpus/local/data.py" ] && { [ "$stage" -eq 0 ] || [ ! -f "$data
     "Your own data needs $datadir/{train,valid,test} and --stage 1, see README.md"
 fi
 . ./path.sh
+. utils/programs.sh
+
+if [ "$ngpu" -gt 0 ] && [ "$stop_stage" -ge 3 ]; then
+  python -c 'import sys; from spclap.bin import require_gpus, run_main; run_main(lambda: require_gpus(int(sys.argv[1])))' "$ngpu"
+fi
 
 # Config files of a name: base, architecture, what the corpus changes, what the user changes, ablations given.
 configs() {

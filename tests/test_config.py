@@ -10,7 +10,6 @@ from spclap.bin import run_main
 from spclap.bin.extract import FeatsConf
 from spclap.bin.simulate import main as simulate
 from spclap.data.config import load_config, load_yaml
-from spclap.data.stamp import Stamp, require_complete, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate.results import ScoreConf
 from spclap.scene.conf import SimuConf
@@ -107,39 +106,3 @@ def items(conf: dict) -> int:
     """Items of a batch: scenes and their permutations."""
     limit = conf["permutations"]
     return sum(scenes * min(math.factorial(sources), limit) for sources, scenes in conf["batch"].items())
-
-
-def test_stamp_tells_complete_from_killed_and_changed(tmp_path):
-    stamp = Stamp(tmp_path / "out", conf={"a": 1, 2: (3,)})
-    assert not stamp.fresh()
-    stamp.begin()
-    assert not stamp.fresh()
-    with pytest.raises(DataError, match="unfinished; run stage 9"):
-        require_complete(tmp_path / "out", "stage 9")
-    stamp.write()
-    assert stamp.fresh() and not Stamp(tmp_path / "out", conf={"a": 2}).fresh()
-    require_complete(tmp_path / "out", "stage 9")
-
-
-def test_features_of_other_scenes_are_refused(tmp_path):
-    data, dump = tmp_path / "data", tmp_path / "dump"
-    Stamp(data / "scenes", seed=0).write()
-    Stamp(data / "rirs" / "train", seed=0).write()
-    (data / "simu.yaml").write_text("seed: 0\n")
-    Stamp(dump, scenes=scenes_digest(data)).write()
-    require_dump(data, dump)
-    Stamp(data / "rirs" / "train", seed=1).begin()
-    with pytest.raises(DataError, match="rerun stages 1 and 2"):
-        require_dump(data, dump)
-    Stamp(data / "scenes", seed=1).begin()
-    with pytest.raises(DataError, match="run stage 1"):
-        require_dump(data, dump)
-
-
-def test_output_of_other_settings_is_moved_aside_not_overwritten(tmp_path):
-    Stamp(tmp_path / "out", a=1).write()
-    (tmp_path / "out" / "weights").write_text("precious")
-    Stamp(tmp_path / "out", a=2).begin(keep_old=True)
-    assert (tmp_path / "out.old1" / "weights").read_text() == "precious"
-    Stamp(tmp_path / "out", a=2).begin(keep_old=True)
-    assert not (tmp_path / "out.old2").exists()

@@ -107,7 +107,7 @@ def test_an_interrupted_run_goes_on_and_another_setting_begins_anew(corpus, tmp_
     assert all(ClipPack(folder / split).ids == wanted for split, wanted in ids.items())
     assert run(corpus, tmp_path / "d", dtype="int16").returncode == 0
     assert np.load(folder / "train" / "00000.npy").dtype == np.int16
-    (tmp_path / "d" / "done.json").write_text("{}")
+    (tmp_path / "d" / "done.json").write_text('{"complete": true}')
     assert run(corpus, tmp_path / "d", dtype="int16", min_seconds=0.2).returncode == 0
     assert not (tmp_path / "d" / "done.json").exists()  # features of other clips
     bad = run(corpus, tmp_path / "d", min_seconds=60)

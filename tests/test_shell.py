@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -36,8 +37,9 @@ def run(folder: Path, *arguments: str, script: str = "run.sh", cwd: str = "/") -
 
 
 def source(folder: Path, commands: str, python: str = "") -> subprocess.CompletedProcess:
-    """Runs `commands` after path.sh of the folder, as the user's shell would."""
+    """Runs `commands` after path.sh of the folder, as the user's shell would, with nothing in PYTHONPATH."""
     environment = {**os.environ, "SPCLAP_PYTHON": python}
+    environment.pop("PYTHONPATH", None)
     command = ["bash", "-c", f'. "{folder}/path.sh"; status=$?; {commands}']
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
 
@@ -183,3 +185,53 @@ def test_a_disk_too_small_for_the_installation_is_named_before_it_begins(skeleto
     )
     assert "has 5 GB free" in result.stderr and "13 GB" in result.stderr and result.stdout.endswith("1\n")
     assert not list(skeleton.glob(".venv/lib/python3*/site-packages/torch"))
+
+
+PROGRAM = """
+import os, signal, sys, time
+def end(number, frame):
+    print("cleaned", flush=True)
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+print("begun", flush=True)
+time.sleep(60)
+print("survived", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_reach_the_program_and_the_script_ends_after_it(number, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    script = f'set -euo pipefail; . {ROOT}/utils/programs.sh; python "{tmp_path}/program.py"; echo went on'
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    shell = subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
+    assert shell.stdout.readline() == "begun\n"
+    shell.send_signal(number)
+    assert shell.communicate(timeout=30)[0] == "cleaned\n"
+    assert shell.returncode == -number
+
+
+def test_programs_fail_as_they_do_in_the_foreground():
+    script = f'set -euo pipefail; . {ROOT}/utils/programs.sh; python -c "raise SystemExit(7)"; echo went on'
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment)
+    assert (result.returncode, result.stdout) == (7, "")
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_touched(skeleton, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    before = sorted(skeleton.rglob("*"))
+    result = run(skeleton, "--corpus", "synth", "--ngpu", "1")
+    assert result.returncode == 1 and result.stderr.startswith("error: --ngpu is 1, torch finds 0 here; give --ngpu 0")
+    assert sorted(skeleton.rglob("*")) == before
+
+
+def test_links_to_the_scripts_work_from_any_folder(skeleton, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for target in (skeleton / "run.sh", skeleton / "egs" / "synth" / "run.sh"):
+        link = elsewhere / f"go {target.parent.name}"
+        link.symlink_to(target)
+        help_text = run(elsewhere, "--help", script=link.name)
+        assert help_text.returncode == 0 and "--stop_stage" in help_text.stdout, help_text.stderr
+        result = run(elsewhere, "--conf_overlay", "mine", script=link.name, cwd=str(elsewhere))
+        assert f"{elsewhere}/mine is not a folder" in result.stderr

@@ -3,21 +3,66 @@
 import logging
 import platform
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from spclap.errors import DataError
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal asked the program to end; on the way out it removes what is unfinished."""
+
+
+def _stop(number: int, _) -> None:
+    for every in STOPPING:
+        signal.signal(every, signal.SIG_IGN)  # Ctrl-C may come twice, from the terminal and from run.sh
+    raise Stopped(number)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Signals raise `Stopped`, but those that the caller ignores, as nohup does."""
+    old = {number: signal.getsignal(number) for number in STOPPING}
+    for number in [number for number in STOPPING if old[number] != signal.SIG_IGN]:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a program: a `DataError` becomes one line on stderr and exit code 1."""
+    """Run a program: what a user or the machine causes becomes one line on stderr.
+
+    Exit code 1 for a `DataError` or OSError, 128 and the signal's number for a signal.
+    """
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     try:
-        main()
+        with _stoppable():
+            main()
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:  # such as a full disk or TMPDIR
+        print(f"error: {error}; put that right and rerun", file=sys.stderr)
+        sys.exit(1)
+    except Stopped as stopped:
+        print(f"error: stopped by {signal.Signals(stopped.args[0]).name}; a rerun goes on", file=sys.stderr)
+        sys.exit(128 + stopped.args[0])
+
+
+def require_gpus(count: int) -> None:
+    """DataError when there are fewer GPUs."""
+    import torch
+
+    if count > (there := torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        raise DataError(f"--ngpu is {count}, torch finds {there} here; give --ngpu {there}, or look at nvidia-smi")
 
 
 def environment() -> dict[str, str]:

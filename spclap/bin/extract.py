@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import SPLITS, atomic_path, load_datadir
-from spclap.data.stamp import Stamp, digest, require_complete, scenes_digest
+from spclap.data.datadir import SPLITS, load_datadir
+from spclap.data.files import atomic_path
+from spclap.data.stamp import Stamp, digest, require_complete, require_simulated, scenes_digest
 from spclap.errors import DataError
 from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.features import KINDS, StereoMaps, joint_level
@@ -64,10 +65,10 @@ def measure_statistics(corpus: Corpus, conf: FeatsConf) -> None:
 
 
 @torch.no_grad()
-def dump_content(corpus: Corpus, conf: FeatsConf) -> None:
-    """dump/<corpus>/content/<set>.npy: frozen content features (scenes, dim) of the fixed scenes."""
+def dump_content(corpus: Corpus, conf: FeatsConf) -> list[Path]:
+    """dump/<corpus>/content/<set>.npy: frozen content features (scenes, dim) of the fixed scenes; returns the files."""
     encoder = CONTENT_ENCODERS[conf.content_encoder]().eval()
-    (corpus.dump / "content").mkdir(parents=True, exist_ok=True)
+    made = []
     for split in ("valid", "test"):
         pack, bank = corpus.pack(split), corpus.bank(split)
         for n_sources in corpus.fixed_counts(split):
@@ -76,8 +77,10 @@ def dump_content(corpus: Corpus, conf: FeatsConf) -> None:
                 encoder(joint_level(render(scene, pack, bank, corpus.samples)[None]).mean(dim=1))
                 for scene in tqdm(corpus.fixed(split, n_sources), desc=f"content {name}", unit="scene")
             ]
-            with atomic_path(corpus.content_path(split, n_sources)) as temporary, temporary.open("wb") as file:
+            made.append(corpus.content_path(split, n_sources))
+            with atomic_path(made[-1]) as temporary, temporary.open("wb") as file:
                 np.save(file, torch.cat(rows).numpy())
+    return made
 
 
 def main() -> None:
@@ -87,24 +90,23 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     args = parser.parse_args()
     conf, corpus = load_config(FeatsConf, *args.conf), Corpus(args.data, args.dump)
-    for folder in ("scenes", *(f"rirs/{split}" for split in SPLITS)):
-        require_complete(args.data / folder, "stage 1 (simulate)")
+    require_simulated(args.data)
     require_complete(args.dump / "clips", "stage 2 (pack)")
     if conf.content_encoder not in (None, *DUMPABLE):
         raise DataError(f"content_encoder `{conf.content_encoder}` is not {' or '.join(DUMPABLE)}, nor null")
     names = ("text", "caption2clip", "utt2label", "utt2event")
     lists = [path for split in SPLITS for name in names if (path := args.data / split / name).is_file()]
     clips = digest(args.dump / "clips" / "done.json", *lists)
-    stamp = Stamp(args.dump, conf=asdict(conf), clips=clips, scenes=scenes_digest(args.data))
+    rooms = digest(*(args.data / "rirs" / split / "done.json" for split in SPLITS))
+    stamp = Stamp(args.dump, conf=asdict(conf), clips=clips, rooms=rooms, scenes=scenes_digest(args.data))
     if stamp.fresh():
         logging.info("%s: up to date", args.dump)
         return
     stamp.begin()
     train_tokenizer(corpus, conf)
     measure_statistics(corpus, conf)
-    if conf.content_encoder:
-        dump_content(corpus, conf)
-    stamp.write()
+    content = dump_content(corpus, conf) if conf.content_encoder else []
+    stamp.write([args.dump / "tokenizer.model", args.dump / "statistics.safetensors", *content])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 import logging
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,8 @@ from spclap.data.audio import read_clip, shorten_silence
 from spclap.data.config import load_config
 from spclap.data.datadir import SHOWN, SPLITS, Clip, load_datadir
 from spclap.data.pack import packed, write_pack
-from spclap.data.stamp import Stamp, digest
+from spclap.data.stamp import Stamp, digest, require_unchanged
+from spclap.data.workers import workers
 from spclap.errors import DataError
 from spclap.scene.conf import ClipConf, FeatsConf
 from spclap.scene.corpus import Corpus
@@ -54,7 +54,7 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) ->
                 else:
                     yield clip, audio
 
-    with ProcessPoolExecutor(max_workers=nj) as pool, tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
+    with workers(nj) as pool, tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
         write_pack(folder, good(), conf.dtype)
     if bad:
         shutil.rmtree(folder, ignore_errors=True)  # clips that are replaced or removed make another pack
@@ -79,13 +79,12 @@ def main() -> None:
     if stamp.fresh():
         logging.info("%s: up to date", folder)
         return
+    require_unchanged(args.dump)
+    stamp.begin(clear=[folder / split for split in SPLITS])
     (args.dump / "done.json").unlink(missing_ok=True)  # what was made from other clips counts no more
-    if not stamp.interrupted():
-        shutil.rmtree(folder, ignore_errors=True)
-    stamp.begin()
     for split, clips in splits.items():
         pack(folder / split, clips, rate, conf, args.nj)
-    stamp.write()
+    stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import yaml
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import SPLITS, atomic_write_text, check_splits, load_datadir
+from spclap.data.datadir import SPLITS, check_splits, load_datadir
+from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest
 from spclap.errors import DataError
 from spclap.model.features import SAMPLE_RATE
@@ -23,14 +24,13 @@ def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
     """RIR banks of all splits, data/<corpus>/rirs/<split>/."""
     for number, split in enumerate(SPLITS):
         folder = data / "rirs" / split
-        stamp = Stamp(folder, rooms=asdict(conf.rooms), sample_rate=conf.sample_rate, seed=conf.seed)
+        stamp = Stamp(folder, split=split, rooms=asdict(conf.rooms), sample_rate=conf.sample_rate, seed=conf.seed)
         if stamp.fresh():
             logging.info("%s: up to date", folder)
             continue
         stamp.begin()
-        folder.mkdir(parents=True, exist_ok=True)
         write_bank(folder, split, conf.rooms, conf.sample_rate, [conf.seed, number], nj)
-        stamp.write()
+        stamp.write([folder / "rirs.npy", folder / "table.csv"])
 
 
 def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
@@ -42,15 +42,16 @@ def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
         logging.info("%s: up to date", folder)
         return
     stamp.begin()
-    atomic_write_text(data / "simu.yaml", yaml.safe_dump(asdict(conf), sort_keys=False))
-    folder.mkdir(parents=True, exist_ok=True)
+    made = [data / "simu.yaml"]
+    atomic_write_text(made[0], yaml.safe_dump(asdict(conf), sort_keys=False))
     for split, counts in conf.scenes.fixed.items():
         sampler = SceneSampler(load_datadir(data / split), RirBank(data / "rirs" / split), conf.scenes)
         for n_sources, count in counts.items():
             scenes = sampler.fixed([conf.seed, SPLITS.index(split)], n_sources, count, f"{split}-{n_sources}src")
-            write_scenes(folder / f"{split}_{n_sources}src.jsonl", scenes)
+            made.append(folder / f"{split}_{n_sources}src.jsonl")
+            write_scenes(made[-1], scenes)
             logging.info("%s: %d scenes of %d source(s)", split, len(scenes), n_sources)
-    stamp.write()
+    stamp.write(made)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from spclap.bin import run_main
+from spclap.bin import require_gpus, run_main
 from spclap.data.config import load_yaml
 from spclap.data.datadir import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_complete, require_dump
@@ -125,7 +125,7 @@ def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) ->
         except OSError as error:
             raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
     if rank() == 0:
-        stamp.write()
+        stamp.write([args.exp / "config.yaml", args.exp / MODEL])
 
 
 def main() -> None:
@@ -153,12 +153,13 @@ def main() -> None:
         raise DataError(f"{args.config[0]}: task is {task!r}, must be seld, masks, clap or caption")
     if "-" in args.exp.name:
         raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
+    require_gpus(args.ngpu)
     require_dump(args.data, args.dump)
     if args.init:
         require_complete(args.init, "stage 3 (pre-training)")
     if task == "caption":
         config = {**listened_to(args.init), **config}
-    init = digest(args.init / "done.json") if args.init else None
+    init = digest(args.init / MODEL) if args.init else None
     stamp = Stamp(
         args.exp, task=task, config=config, dump=digest(args.dump / "done.json"), init=init, seed=args.seed,
         options=args.options,

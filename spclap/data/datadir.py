@@ -1,4 +1,4 @@
-"""Kaldi-style data directories and atomic writes.
+"""Kaldi-style data directories.
 
 A split directory holds `wav.scp` (clip_id path), `text` (caption_id caption), `caption2clip`
 (caption_id clip_id), `utt2label` (clip_id label[,label]) and `clip2source` (clip_id recording_id),
@@ -6,12 +6,11 @@ each sorted by key (LC_ALL=C) without duplicates. `utt2event` (clip_id event[,ev
 holds, where these are not its kind alone.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from spclap.data.files import atomic_path, atomic_write_text
 from spclap.errors import DataError
 
 __all__ = [
@@ -48,30 +47,6 @@ class Clip:
     labels: tuple[str, ...]
     source: str
     events: tuple[str, ...] = ()
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it on success and removed on any error.
-
-    An OSError of the body (disk full, no permission) is raised as DataError naming `path`.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".tmp-{path.name}")  # one name, so a rerun after a kill replaces it
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error}; nothing was left behind, fix it and rerun") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def atomic_write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text by way of a temporary name."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _listed(keys) -> str:

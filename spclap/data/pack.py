@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.data.datadir import DataError, atomic_path
+from spclap.data.files import atomic_path
+from spclap.errors import DataError
 
 PART_SAMPLES = 2**26  # of a part, about: an hour at 16 kHz
 DTYPES = ("float32", "int16")
@@ -27,9 +28,9 @@ class ClipPack:
         for number, (path, spans) in enumerate(_parts(self.folder)):
             try:
                 self._data.append(np.load(path.with_suffix(".npy"), mmap_mode="r"))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, EOFError) as error:
                 raise DataError(f"{path.with_suffix('.npy')}: damaged pack: {error}; {_AGAIN}") from error
-            if max(stop for _, stop in spans.values()) != len(self._data[-1]):
+            if not _fits(spans, self._data[-1]):
                 raise DataError(f"{path} and its .npy do not fit; {_AGAIN}")
             self._index.update({clip: (number, *span) for clip, span in spans.items()})
         if not self._index:
@@ -57,7 +58,16 @@ class ClipPack:
         if not 0 <= start <= stop <= last - first:
             raise DataError(f"{self.folder}: samples {start}:{stop} of `{clip}`, which has {last - first}")
         samples = self._data[part][first + start : first + stop]
+        if samples.dtype == np.float32 and not np.isfinite(samples).all():
+            raise DataError(f"{self.folder}: `{clip}` holds NaN or infinity; {_AGAIN}")
         return np.array(samples) if samples.dtype == np.float32 else samples / np.float32(32768)
+
+
+def _fits(spans: dict[str, list[int]], samples: np.ndarray) -> bool:
+    """Whether spans follow each other from the first sample of a part to its last."""
+    ends = [0, *(stop for _, stop in spans.values())]
+    starts = [start for start, _ in spans.values()]
+    return samples.ndim == 1 and samples.dtype in DTYPES and starts == ends[:-1] and ends[-1] == len(samples)
 
 
 def packed(folder: Path) -> set[str]:
@@ -90,8 +100,9 @@ def _parts(folder: Path) -> list[tuple[Path, dict[str, list[int]]]]:
     parts = []
     for path in sorted(folder.glob("[0-9]*.json")):
         try:
-            parts.append((path, json.loads(path.read_text(encoding="utf-8"))))
-        except ValueError as error:
+            spans = json.loads(path.read_text(encoding="utf-8"))
+            parts.append((path, {clip: [int(start), int(stop)] for clip, (start, stop) in spans.items()}))
+        except (AttributeError, TypeError, ValueError) as error:
             raise DataError(f"{path}: damaged pack: {error}; {_AGAIN}") from error
     return parts
 

@@ -1,13 +1,12 @@
 """What a finished training left behind."""
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 import yaml
 
-from spclap.data.stamp import digest, require_complete
+from spclap.data.stamp import digest, read_stamp, require_complete
 from spclap.engine import MODEL
 from spclap.engine.models import SceneModel
 from spclap.engine.task import TASKS, captioner_conf, clap_conf
@@ -19,13 +18,15 @@ from spclap.scene.corpus import Corpus
 def trained_folders(exp: Path) -> list[Path]:
     """Folders of finished trainings below `exp`, in order of training."""
     found = [path.parent for path in Path(exp).glob("*/done.json") if ".old" not in path.parent.name]
-    done = [folder for folder in found if json.loads((folder / "done.json").read_text())["complete"]]
+    done = [folder for folder in found if read_stamp(folder)["complete"]]
+    for folder in done:
+        require_complete(folder, "stage 3, 4 or 6 (train)")
     return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
 
 
 def task_of(folder: Path) -> str:
     """What a training was: a key of TASKS."""
-    return json.loads((Path(folder) / "done.json").read_text())["task"]
+    return read_stamp(folder)["task"]
 
 
 def require_clap(folder: Path) -> None:
@@ -59,7 +60,7 @@ def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneMod
 
 def same_dump(folder: Path, dump: Path) -> bool:
     """Whether a training was made from the dump that is there now, whose tokenizer gives pieces their numbers."""
-    return json.loads((folder / "done.json").read_text())["dump"] == digest(dump / "done.json")
+    return read_stamp(folder)["dump"] == digest(dump / "done.json")
 
 
 def history(folder: Path) -> list[dict]:

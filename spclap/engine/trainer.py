@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from espnet2.train.trainer import Trainer
 
-from spclap.data.datadir import atomic_path
+from spclap.data.files import atomic_path
+from spclap.data.workers import end_with_parent
 from spclap.model.checkpoints import read_checkpoint
 
 
@@ -17,7 +18,8 @@ from spclap.model.checkpoints import read_checkpoint
 def atomic_saves() -> Iterator[None]:
     """Inside, `torch.save` to a path writes a temporary file and renames it; ESPnet saves in place.
 
-    An open file, since on a full disk torch raises OSError for that and RuntimeError for a path.
+    Into an open file, since then torch's RuntimeError about an archive without end has a context: what stopped it, such
+    as a full disk or a signal. That is raised.
     """
     plain = torch.save
 
@@ -25,7 +27,10 @@ def atomic_saves() -> Iterator[None]:
         if not isinstance(f, str | os.PathLike):
             return plain(obj, f, *args, **kwargs)
         with atomic_path(Path(f)) as temporary, temporary.open("wb") as file:
-            plain(obj, file, *args, **kwargs)
+            try:
+                plain(obj, file, *args, **kwargs)
+            except RuntimeError as error:
+                raise error.__context__ or error from None
 
     torch.save = save
     try:
@@ -54,6 +59,7 @@ class SceneTrainer(Trainer):
 
     @classmethod
     def run(cls, *, trainer_options, distributed_option, **kwargs) -> None:
+        end_with_parent()  # which holds the lock of the folder, where ESPnet starts a process per GPU
         with atomic_saves():
             if trainer_options.resume and not distributed_option.dist_rank:  # the first rank, or the only one
                 complete_epoch_files(Path(trainer_options.output_dir))

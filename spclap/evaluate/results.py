@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spclap.data.datadir import atomic_path, atomic_write_text
+from spclap.data.lock import Lock
 from spclap.data.stamp import digest
 from spclap.errors import DataError
 from spclap.evaluate.intervals import Clusters
@@ -195,12 +196,26 @@ def mean_over_seeds(seeds: list[Values]) -> Values:
 
 def merge_results(path: Path, rows: list[dict]) -> None:
     """Put rows into the list of all results, in place of those of the same corpus and seed and of its pooled ones."""
-    old = json.loads(path.read_text()) if path.is_file() else []
     corpora, replaced = {row["corpus"] for row in rows}, {(row["corpus"], row["seed"]) for row in rows}
-    kept = [
-        row
-        for row in old
-        if (row["corpus"], row["seed"]) not in replaced
-        and not (row["corpus"] in corpora and isinstance(row["seed"], str))
-    ]
-    atomic_write_text(path, json.dumps(kept + rows, indent=1) + "\n")
+    with Lock(path.with_name(f".{path.name}.lock"), path, wait=True):  # another seed may be scored at the same time
+        kept = [
+            row
+            for row in read_results(path)
+            if (row["corpus"], row["seed"]) not in replaced
+            and not (row["corpus"] in corpora and isinstance(row["seed"], str))
+        ]
+        atomic_write_text(path, json.dumps(kept + rows, indent=1) + "\n")
+
+
+def read_results(path: Path) -> list[dict]:
+    """Rows that `merge_results` wrote, none if there is no file; DataError for a damaged one."""
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(rows, list):
+            raise TypeError(f"a {type(rows).__name__}")
+        [(row["corpus"], row["seed"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a list of results ({error}); move it away and rerun stage 5") from error
+    return rows

@@ -1,16 +1,18 @@
 """What programs read: clips, RIRs and scenes of one corpus."""
 
-import json
+import math
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from spclap.data.config import load_config
-from spclap.data.datadir import SPLITS, load_datadir
+from spclap.data.datadir import SPLITS, Clip, load_datadir
 from spclap.data.pack import ClipPack
+from spclap.data.stamp import read_stamp
 from spclap.errors import DataError
 from spclap.scene.conf import SimuConf
+from spclap.scene.directions import direction_of
 from spclap.scene.rooms import RirBank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import Scene, read_scenes
@@ -61,7 +63,16 @@ class Corpus:
         return SceneSampler(load_datadir(self.data / split), self.bank(split), self.simu.scenes)
 
     def fixed(self, split: str, n_sources: int) -> list[Scene]:
-        return read_scenes(self.data / "scenes" / f"{split}_{n_sources}src.jsonl")
+        """Fixed scenes of a split; DataError unless they are of its clips and rooms, as many as stage 1 wrote."""
+        path = self.data / "scenes" / f"{split}_{n_sources}src.jsonl"
+        scenes, wanted = read_scenes(path), self.simu.scenes.fixed.get(split, {}).get(n_sources)
+        if len(scenes) != wanted or any(scene.size != n_sources for scene in scenes):
+            raise DataError(f"{path}: not {wanted} scenes of {n_sources} source(s), as simu.yaml says; {_AGAIN}")
+        bank, clips = self.bank(split), {clip.id: clip for clip in load_datadir(self.data / split)}
+        for number, scene in enumerate(scenes, 1):
+            if problem := misfit(scene, bank, clips):
+                raise DataError(f"{path}:{number}: {problem}; {_AGAIN}")
+        return scenes
 
     def fixed_counts(self, split: str) -> list[int]:
         """Numbers of sources for which stage 1 wrote fixed scenes."""
@@ -73,5 +84,36 @@ class Corpus:
 
     def content(self, split: str, n_sources: int, encoder: str | None) -> np.ndarray | None:
         """(scenes, dim) features of a fixed set; None where stage 2 dumped none of that encoder."""
-        dumped = json.loads((self.dump / "done.json").read_text())["conf"]["content_encoder"]
-        return None if encoder is None or encoder != dumped else np.load(self.content_path(split, n_sources))
+        if encoder is None or encoder != read_stamp(self.dump)["conf"]["content_encoder"]:
+            return None
+        path = self.content_path(split, n_sources)
+        try:
+            content = np.load(path)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path}: missing or damaged ({error}); delete it and rerun stage 2") from error
+        if content.shape[0] != self.simu.scenes.fixed[split][n_sources] or not np.isfinite(content).all():
+            raise DataError(f"{path}: {content.shape}, or not finite: not of these scenes; delete it and rerun stage 2")
+        return content
+
+
+_AGAIN = "put the file back, or delete it and rerun stage 1"
+
+
+def misfit(scene: Scene, bank: RirBank, clips: dict[str, Clip]) -> str:
+    """What a scene says that its bank of RIRs and the clips of its split do not, or nothing."""
+    for source in scene.sources:
+        if not 0 <= source.rir < len(bank.rirs):
+            return f"RIR {source.rir} of {len(bank.rirs)}"
+        room, azimuth, direction = (bank.table.at[source.rir, key] for key in ("room", "azimuth", "direction"))
+        if scene.mirrored:
+            azimuth, direction = -azimuth, direction_of(-azimuth)
+        if (scene.room, source.direction) != (room, direction) or abs(source.azimuth - azimuth) > 1e-6:
+            place = f"{source.azimuth} degrees {source.direction} in {scene.room}"
+            return f"source at {place}, but RIR {source.rir} is at {azimuth} degrees {direction} in {room}"
+        if (clip := clips.get(source.clip)) is None:
+            return f"no clip `{source.clip}` in this split"
+        if source.caption not in clip.captions or source.labels != clip.labels:
+            return f"`{source.caption}` {source.labels} is not what is said of clip `{source.clip}`"
+        if not (0 <= source.start < 1 and math.isfinite(source.gain_db)):
+            return f"start {source.start}, gain {source.gain_db} dB of `{source.clip}`"
+    return ""

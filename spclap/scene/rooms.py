@@ -4,7 +4,6 @@ Paper section "data": shoebox rooms, RT60 130-260 ms, stereo pair, 16 kHz, front
 """
 
 import json
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from spclap.data.datadir import atomic_path
+from spclap.data.files import atomic_path
+from spclap.data.workers import workers
 from spclap.errors import DataError
 from spclap.scene.directions import DIRECTIONS, zone
 
@@ -164,7 +164,7 @@ def _simulate(job: tuple) -> tuple[np.ndarray, list[dict]]:
 def write_bank(path: Path, split: str, conf: RoomConf, sample_rate: int, seed: list[int], nj: int) -> None:
     """Simulate the rooms of a split into `path`: rirs.npy (n, 2, taps) float32 and table.csv."""
     jobs = [(conf, sample_rate, f"{split}-{i:04d}", [*seed, i]) for i in range(conf.count[split])]
-    with ProcessPoolExecutor(max_workers=nj) as pool:
+    with workers(nj) as pool:
         results = list(
             tqdm(pool.map(_simulate, jobs, chunksize=2), total=len(jobs), desc=f"rooms {split}", unit="room")
         )
@@ -191,17 +191,57 @@ class RirBank:
     """RIRs of a split with their geometry. `rirs` is (n, 2, taps), `table` one row per RIR."""
 
     def __init__(self, path: Path):
-        path = Path(path)
-        for name in ("rirs.npy", "table.csv"):
-            if not (path / name).is_file():
-                raise DataError(f"{path / name}: missing; run stage 1 (simulate) first")
-        self.rirs = np.load(path / "rirs.npy", mmap_mode="r")
-        self.table = pd.read_csv(path / "table.csv")
+        """Open what `save_bank` wrote; DataError when it is missing, damaged or something else."""
+        self.path = Path(path)
+        self.rirs, self.table = _read_rirs(self.path / "rirs.npy"), _read_table(self.path / "table.csv")
         if len(self.table) != len(self.rirs):
-            raise DataError(f"{path}: {len(self.rirs)} RIRs but {len(self.table)} table rows; delete it, rerun stage 1")
+            raise DataError(f"{path}: {len(self.rirs)} RIRs but {len(self.table)} table rows; {_AGAIN}")
         self.rooms = sorted(self.table.room.unique())
         self._rows = {key: group.index.to_numpy() for key, group in self.table.groupby(["room", "direction"])}
 
     def rows(self, room: str, direction: str) -> np.ndarray:
-        """Rows of the bank that lie in `direction` in `room`."""
+        """Rows of the bank that lie in `direction` in `room`; DataError when there is none."""
+        if (room, direction) not in self._rows:
+            raise DataError(f"{self.path / 'table.csv'}: room {room} has no RIR in direction {direction}; {_AGAIN}")
         return self._rows[room, direction]
+
+
+_AGAIN = "delete the folder and rerun stage 1"
+
+
+def _read_rirs(path: Path) -> np.ndarray:
+    """(n, 2, taps) float32, mapped; DataError for anything else, and for a channel that is silent or not finite."""
+    if not path.is_file():
+        raise DataError(f"{path}: missing; run stage 1 (simulate) first")
+    try:
+        rirs = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: damaged: {' '.join(str(error).split())}; {_AGAIN}") from error
+    shape = getattr(rirs, "shape", "a collection")
+    if len(shape) != 3 or shape[1] != 2 or not shape[0] or rirs.dtype != np.float32:
+        raise DataError(f"{path}: {shape} of {getattr(rirs, 'dtype', 'arrays')}, not (RIRs, 2, taps) float32; {_AGAIN}")
+    peaks = np.maximum(rirs.max(axis=2), -rirs.min(axis=2))
+    if len(bad := np.argwhere(~(np.isfinite(peaks) & (peaks > 0)))):
+        raise DataError(f"{path}: RIR {bad[0, 0]}, channel {bad[0, 1]}: silent or not finite; {_AGAIN}")
+    return rirs
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Geometry of RIRs; DataError unless it has rooms and directions with azimuths in them."""
+    if not path.is_file():
+        raise DataError(f"{path}: missing; run stage 1 (simulate) first")
+    try:
+        table = pd.read_csv(path, dtype={"room": str, "direction": str, "azimuth": float})
+    except ValueError as error:
+        raise DataError(f"{path}: not the table of a bank: {' '.join(str(error).split())}; {_AGAIN}") from error
+    if lacking := sorted({"room", "direction", "azimuth"} - set(table.columns)):
+        raise DataError(f"{path}: has no column {lacking[0]}; {_AGAIN}")
+    for row in table.itertuples():
+        if not isinstance(row.room, str) or row.direction not in DIRECTIONS or not _inside(row.azimuth, row.direction):
+            raise DataError(f"{path}: row {row.Index}: {row.azimuth} degrees, {row.direction!r} do not fit; {_AGAIN}")
+    return table
+
+
+def _inside(azimuth: float, direction: str) -> bool:
+    low, high = zone(direction)
+    return low <= azimuth <= high

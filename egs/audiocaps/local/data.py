@@ -6,7 +6,6 @@ import logging
 import os
 import re
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from spclap.data.audio import CONTAINERS, SUFFIXES, read_clip
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, DataError, atomic_write_text, scp_path, write_splits
 from spclap.data.decode import require_decoder
+from spclap.data.workers import workers
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 RATE = 16000  # Hz, at which files are checked
@@ -129,7 +129,7 @@ def locate(
         require_decoder()
     known = reported(out)
     new = [path for *_, path in found if path and (str(path), state(path, conf)) not in known]
-    with ProcessPoolExecutor(max_workers=nj) as pool:
+    with workers(nj) as pool:
         problems = pool.map(partial(problem_of, conf=conf), new, chunksize=16)
         shown = tqdm(problems, total=len(new), desc="audio files", unit="clip")
         known.update(((str(path), state(path, conf)), problem) for path, problem in zip(new, shown, strict=True))
