@@ -50,7 +50,10 @@ def require_weights(weights: object, path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(weights, dict) or not weights:
         raise DataError(f"{path}: holds no weights by their names")
     for name, value in weights.items():
-        if not torch.is_tensor(value) or value.layout != torch.strided or value.is_quantized:
+        plain = (
+            torch.is_tensor(value) and value.layout == torch.strided and not (value.is_quantized or value.is_complex())
+        )
+        if not isinstance(name, str) or not plain:
             raise DataError(f"{path}: `{name}` is no plain tensor, so this is no file of weights")
         if not torch.isfinite(value).all():
             raise DataError(f"{path}: `{name}` has values that are not finite; train the model anew")
