@@ -15,7 +15,7 @@ from small_training import CLAP_ONLY, ROOT, SMALL, parameters, train
 
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
 from spclap.engine.task import ClapTask, SeldTask
-from spclap.engine.trainer import atomic_saves
+from spclap.engine.trainer import safe_files
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.loss import symmetric_info_nce
@@ -87,7 +87,7 @@ def test_full_disk_leaves_the_old_checkpoint(tmp_path):
     torch.save({"a": 1}, path)
 
     (tmp_path / ".tmp-checkpoint.pth").symlink_to("/dev/full")  # what is written there meets a full disk
-    with pytest.raises(DataError, match="checkpoint.pth: cannot be written.*No space left"), atomic_saves():
+    with pytest.raises(DataError, match="checkpoint.pth: cannot be written.*No space left"), safe_files():
         torch.save({"a": torch.zeros(100_000)}, path)
     assert torch.load(path, weights_only=True) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
