@@ -170,7 +170,7 @@ def test_captions_that_are_too_long_are_told_before_a_training(corpus):
 
     require_readable(reader(1000), args)
     longest = max(words)  # test scenes have three sources
-    assert max(read, key=lambda caption: len(caption.split())).count(" side") == 3
+    assert max(read, key=lambda caption: len(caption.split())).count("on the left side") == 3
     require_readable(reader(longest), args)
     with pytest.raises(DataError, match=f"test, scenes of up to 3 sources: caption .* has {longest} tokens"):
         require_readable(reader(longest - 1), args)

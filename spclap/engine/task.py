@@ -17,7 +17,7 @@ from spclap.model.seld import Seld
 from spclap.model.spatial_clap import SPATIAL_ENCODERS, SpatialClap, build, part
 from spclap.scene.caption import caption_at
 from spclap.scene.corpus import Corpus
-from spclap.scene.directions import DIRECTIONS, PHRASES
+from spclap.scene.directions import DIRECTIONS
 
 
 class ClapTask(SceneTask):
@@ -63,16 +63,14 @@ def require_readable(read: Callable[[list[str]], list[list[int]]], args: argpars
     corpus = Corpus(args.data, args.dump)
     sizes = {split: corpus.fixed_counts(split) for split in SPLITS}
     sizes["train"] = [*sizes["train"], *scenes_of_batch(args.batch)]
-    farthest = max(DIRECTIONS, key=lambda direction: len(PHRASES[direction]))
     for split, counts in sizes.items():
         clips, most = load_datadir(corpus.data / split), max(counts, default=1)
         captions = [caption for clip in clips for caption in clip.captions]
         try:
             length = dict(zip(captions, map(len, read(captions)), strict=True))
-            longest = sorted((max(clip.captions, key=length.get) for clip in clips), key=length.get, reverse=True)[
-                :most
-            ]
-            read([caption_at(longest, [farthest] * len(longest))])
+            of_clips = [max(clip.captions, key=length.get) for clip in clips]
+            longest = sorted(of_clips, key=length.get, reverse=True)[:most]
+            read([caption_at(longest, [direction] * len(longest)) for direction in DIRECTIONS])
         except DataError as error:
             raise DataError(f"{corpus.data / split}, scenes of up to {most} sources: {error}") from error
 
