@@ -107,7 +107,9 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("out", type=Path, help="model directory, written")
     add.set_defaults(run=export)
 
-    add = commands.add_parser("import-official", help="the paper's released checkpoint as a model directory")
+    add = commands.add_parser(
+        "import-official", help="the paper's released checkpoint as a model directory; never tried on the real file"
+    )
     add.add_argument("checkpoint", type=Path, help="l1proposed-spatial_contrastive-model_epoch_49.pt")
     add.add_argument("out", type=Path, help="model directory, written")
     add.add_argument("--text", default="roberta-base", help="hub id or folder: config.json and tokenizer of RoBERTa")

@@ -21,6 +21,7 @@ from spclap.engine.trained import export, load_training
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
 from spclap.model.checkpoints import load_captioner
+from spclap.model.folders import write_sums
 from spclap.scene.caption import caption_at, scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import DIRECTIONS
@@ -262,15 +263,22 @@ def test_silent_windows_are_said_and_bad_options_refused(trained, corpus, tmp_pa
         assert refused.returncode == 1 and "they must be 0.1 s and 1 or more" in refused.stderr
     config = tmp_path / "model" / "config.yaml"
     config.write_text(config.read_text().replace("scene_seconds", "seconds_of_scenes"))
+    write_sums(tmp_path / "model")
     older = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert older.returncode == 1 and "has no scene_seconds; export it anew or give --window" in older.stderr
 
 
-def test_captions_longer_than_the_decoder_are_cut(corpus):
+def test_captions_longer_than_the_decoder_are_refused(corpus):
+    """Cut, they would lose their end and the places that are said last."""
     small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 16, "layers": 1, "positions": 24}
     captioner = Captioner(8, "small", small, prefix=3)
-    assert len(captioner.decoder.encode(["sound 1 in front, and " * 20])[0]) > 24
-    assert torch.isfinite(captioner(torch.randn(1, 8), ["sound 1 in front, and " * 20]))
+    with pytest.raises(DataError, match=r"caption `sound 1 in front, and .*\.\.\.` has \d+ tokens, at most 21"):
+        captioner(torch.randn(1, 8), ["sound 1 in front, and " * 20])
+    longest = "sound 1 in front"
+    while len(captioner.decoder.encode([f"{longest} 1"])[0]) <= captioner.room:
+        longest += " 1"
+    assert torch.isfinite(captioner(torch.randn(1, 8), [longest]))
+    assert captioner.encode([longest])[0][-1] == captioner.decoder.end
 
 
 def test_a_captioner_needs_a_trained_model(trained, corpus, tmp_path):

@@ -1,5 +1,9 @@
 """Model directories, inference and the command, on models as small as can be."""
 
+import json
+import os
+import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +13,15 @@ import pytest
 import soundfile
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 from tiny_models import tiny_clap, tiny_roberta
 
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
 from spclap.model.checkpoints import load_model, read_checkpoint, save_model
+from spclap.model.folders import new_folder, write_sums
 from spclap.model.spatial_clap import SpatialClap
+from spclap.model.text_encoder import HFText
 
 ROOT = Path(__file__).resolve().parents[1]
 CAPTIONS = ["a dog on the left side", "a cat"]
@@ -146,15 +153,150 @@ def test_nothing_is_overwritten_and_nothing_half_written(made, corpus, hub, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_directories_are_named(made, tmp_path):
+def files_of(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_file_is_listed_as_sha256sum_has_it(made):
     folder = made[1]
+    listed = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert [*listed, "SHA256SUMS"] == [name for name in files_of(folder) if name != "SHA256SUMS"] + ["SHA256SUMS"]
+    checked = subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_file_that_is_missing_or_changed_is_named(made, tmp_path):
+    """Each file in turn: gone, cut, empty, one byte changed."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(made[1], folder)
+    for name in files_of(folder):
+        whole = (folder / name).read_bytes()
+        middle = len(whole) // 2
+        changed = [None, b"", whole[:-1], whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]]
+        for content in changed[: 2 if name == "SHA256SUMS" else 4]:
+            (folder / name).unlink(missing_ok=True)
+            if content is not None:
+                (folder / name).write_bytes(content)
+            with pytest.raises(DataError, match="config.yaml" if name == "SHA256SUMS" and content == b"" else name):
+                load_model(folder)
+        (folder / name).write_bytes(whole)
+    load_model(folder)
+    (folder / "SHA256SUMS").write_text("no hash of anything\n")
+    with pytest.raises(DataError, match="SHA256SUMS:1: `no hash of anything` is no hash and name"):
+        load_model(folder)
+
+
+def test_files_that_nobody_listed_are_refused_where_models_are_read(made, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(made[1], folder)
+    (folder / "README.md").write_text("mine")
+    load_model(folder)
+    for name in ("text/added_tokens.json", "captioner.safetensors"):
+        (folder / name).write_text("{}")
+        with pytest.raises(DataError, match=f"{name} is not in SHA256SUMS; remove it"):
+            load_model(folder)
+        (folder / name).unlink()
     with pytest.raises(DataError, match="config.yaml: not found"):
         load_model(tmp_path)
-    damaged = tmp_path / "damaged"
-    subprocess.run(["cp", "-r", folder, damaged], check=True)
-    (damaged / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:5000])
-    with pytest.raises(DataError, match="damaged model directory"):
-        load_model(damaged)
+
+
+def test_sums_of_damaged_files_do_not_help(made, tmp_path):
+    """Weights that are cut or not finite, YAML that is none, a tokenizer that knows no word: with sums that fit."""
+    folder = tmp_path / "model"
+    shutil.copytree(made[1], folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file({**weights, "logit_scale": torch.tensor(torch.nan)}, folder / "model.safetensors")
+    damages = {"model.safetensors": (folder / "model.safetensors").read_bytes(), "config.yaml": b"[1"}
+    if (folder / "text/tokenizer.json").exists():
+        damages["text/tokenizer.json"] = b"{}"
+    for name, content in damages.items():
+        shutil.rmtree(folder)
+        shutil.copytree(made[1], folder)
+        (folder / name).write_bytes(content)
+        write_sums(folder)
+        with pytest.raises(DataError, match=str(folder)) as error:
+            load_model(folder)
+        assert "\n" not in str(error.value)
+
+
+def test_models_that_are_not_finite_are_not_written(made, tmp_path):
+    clap, _ = made
+    kept = clap.logit_scale.data.clone()
+    clap.logit_scale.data.fill_(torch.inf)
+    with pytest.raises(DataError, match="`logit_scale` has values that are not finite"):
+        save_model(clap, {}, tmp_path / "out")
+    clap.logit_scale.data.copy_(kept)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_can_be_read_by_whom_umask_lets(made, tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_model(made[0], {}, tmp_path / "model")
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert modes == {0o640} and (tmp_path / "model").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("room", [10, 1000, 20000])
+def test_a_full_disk_leaves_nothing_behind(made, tmp_path, room):
+    """A limit on the size of files fails like a full disk, in Python and in Rust."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(DataError, match="out: cannot be written: .*; nothing was left behind"):
+            save_model(made[0], {}, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_exports_into_one_folder_one_is_whole(made, tmp_path):
+    """Both have begun before either ends."""
+    with new_folder(tmp_path / "model") as first:
+        (first / "a").write_text("first")
+        with pytest.raises(DataError, match="model: is there already"), new_folder(tmp_path / "model") as second:
+            (second / "a").write_text("second")
+            first_done = tmp_path / "model"
+            first.rename(first_done)
+        first_done.rename(first)
+    assert (tmp_path / "model" / "a").read_text() == "first" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_captions_that_are_too_long_are_named_not_cut(made):
+    model = SpatialCLAP.from_pretrained(made[1])
+    long = "a dog and " * 400
+    with pytest.raises(DataError, match=r"caption `a dog and .*\.\.\.` has \d+ tokens, at most \d+ can be read"):
+        model.embed_text(["a cat", long + "a cat on the left side", long + "a cat on the right side"])
+
+
+def test_a_caption_of_the_greatest_length_is_read_to_its_end(made):
+    encoder = SpatialCLAP.from_pretrained(made[1]).clap.text_encoder.eval()
+    words = ["a"] * encoder.limit
+    while len(encoder.encode([" ".join(words)])[0]) > encoder.limit:
+        words.pop()
+    captions = [" ".join(words), " ".join([*words[:-1], "cat"])]
+    with torch.no_grad():
+        one, other = encoder(encoder.tokenize(captions[:1])), encoder(encoder.tokenize([captions[1][:-2]]))
+    assert torch.isfinite(one).all() and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kept", ["config.json", "config.json model.safetensors"])
+def test_a_tokenizer_that_is_not_there_is_no_tokenizer(hub, tmp_path, kept):
+    """transformers makes one that reads every word as unknown."""
+    for name in kept.split():
+        shutil.copy(hub / "roberta" / name, tmp_path / name)
+    with pytest.raises(DataError, match="tokenizer knows no word of `a dog barks"):
+        HFText(str(tmp_path), pretrained="model" in kept)
+
+
+def test_a_tokenizer_of_another_model_is_refused(hub, tmp_path):
+    shutil.copytree(hub / "roberta", tmp_path / "text")
+    config = json.loads((tmp_path / "text" / "config.json").read_text())
+    (tmp_path / "text" / "config.json").write_text(json.dumps({**config, "vocab_size": 200}))
+    with pytest.raises(DataError, match="its tokenizer has a token 2.., the model 200 tokens"):
+        HFText(str(tmp_path / "text"), pretrained=False)
 
 
 def test_a_device_that_is_not_there_is_named(made):

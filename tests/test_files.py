@@ -18,7 +18,7 @@ from spclap.bin import require_gpus, run_main
 from spclap.data.files import DAY, atomic_path, atomic_write_text
 from spclap.data.lock import Lock, lock_folder, writer_of
 from spclap.data.stamp import Stamp
-from spclap.engine.trainer import atomic_saves
+from spclap.engine.trainer import safe_files
 from spclap.errors import DataError
 from spclap.evaluate.results import merge_results
 
@@ -58,7 +58,7 @@ def test_files_have_the_mode_that_the_user_wants_and_those_of_killed_runs_are_re
 def test_a_full_disk_is_one_line_also_from_torch(tmp_path, room):
     path = tmp_path / "model.pth"
     torch.save({"a": 1}, path)
-    with pytest.raises(DataError, match="model.pth: cannot be written: .*too large"), atomic_saves(), full_disk(room):
+    with pytest.raises(DataError, match="model.pth: cannot be written: .*too large"), safe_files(), full_disk(room):
         torch.save({"a": torch.zeros(100_000)}, path)
     assert torch.load(path, weights_only=True) == {"a": 1} and list(tmp_path.iterdir()) == [path]
 
@@ -68,7 +68,7 @@ def test_a_signal_while_torch_writes_is_that_signal(tmp_path, monkeypatch):
         def __reduce__(self):
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), atomic_saves():
+    with pytest.raises(KeyboardInterrupt), safe_files():
         torch.save({"a": torch.zeros(10), "b": Interrupting()}, tmp_path / "model.pth")
     assert not list(tmp_path.iterdir())
 

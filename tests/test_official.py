@@ -161,15 +161,70 @@ def test_weights_that_do_not_fit_are_named(parts, published, tmp_path, change, m
     assert not (tmp_path / "out").exists()
 
 
-def test_other_files_are_refused(parts, tmp_path):
-    torch.save({"state_dict": {}}, tmp_path / "other.pt")
-    with pytest.raises(DataError, match="no model_state_dict"):
-        import_official(tmp_path / "other.pt", tmp_path / "out")
-    with pytest.raises(DataError, match="no HTSAT"):
-        convert_laion(tmp_path / "other.pt", tmp_path / "out")
-    (tmp_path / "text.pt").write_text("no checkpoint")
-    with pytest.raises(DataError, match="cannot be read as a checkpoint"):
-        convert_laion(tmp_path / "text.pt", tmp_path / "out")
+OTHER = {
+    "a list": [1, 2],
+    "a tensor": torch.ones(3),
+    "empty": {"state_dict": {}, "model_state_dict": {}},
+    "no weights": {"state_dict": [1], "model_state_dict": "weights"},
+    "text": {"state_dict": {"a": "b"}, "model_state_dict": {"a": "b"}},
+    "numbers as names": {"state_dict": {1: torch.ones(2)}, "model_state_dict": {1: torch.ones(2)}},
+    "sparse": {"state_dict": {"a": torch.eye(2).to_sparse()}, "model_state_dict": {"a": torch.eye(2).to_sparse()}},
+    "not finite": {"state_dict": {"a": torch.ones(2) / 0}, "model_state_dict": {"a": torch.ones(2) / 0}},
+    "another model": {"state_dict": {"a": torch.ones(2)}, "model_state_dict": {"a": torch.ones(2)}},
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_other_files_are_refused_in_one_line(tmp_path, name):
+    torch.save(OTHER[name], tmp_path / "other.pt")
+    for convert in (import_official, convert_laion):
+        with pytest.raises(DataError, match="other.pt: ") as error:
+            convert(tmp_path / "other.pt", tmp_path / "out")
+        assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.pt"]
+
+
+def test_files_that_are_no_checkpoints_are_refused(tmp_path):
+    torch.save({"state_dict": {"a": torch.ones(1000)}}, tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    for content in (b"", b"no checkpoint", b"\x80\x02", b"\x80\x02}q", b"PK\x03\x04", whole[:300], whole[:-300]):
+        (tmp_path / "bad.pt").write_bytes(content)
+        with pytest.raises(DataError, match="bad.pt: cannot be read as a checkpoint"):
+            convert_laion(tmp_path / "bad.pt", tmp_path / "out")
+    for missing in ("nothing.pt", "."):
+        with pytest.raises(DataError, match="cannot be read as a checkpoint"):
+            convert_laion(tmp_path / missing, tmp_path / "out")
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spatial_encoder.feature_extractor.window", "spatial_encoder.encoder.cnn_block.0.weight",
+        "spatial_encoder.encoder.middle_linear.weight", "mel_encoder.patch_embed.proj.weight",
+        "mel_encoder.layers.1.blocks.0.attn.relative_position_bias_table",
+        "mel_encoder.layers.0.blocks.1.attn.qkv.weight", "mel_encoder.logmel_extractor.melW",
+    ],
+)  # fmt: skip
+def test_weights_of_impossible_shapes_are_refused(parts, published, tmp_path, name, shape):
+    with pytest.raises(DataError) as error:
+        imported(parts, published, tmp_path, **{f"audio_encoder.{name}": torch.zeros(shape)})
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_bfloat16_is_read(parts, published, tmp_path):
+    half = {
+        name: value.bfloat16() if value.ndim > 1 and "melW" not in name else value for name, value in published.items()
+    }
+    model = imported(parts, half, tmp_path)
+    name = "audio_encoder.mel_encoder.patch_embed.proj.weight"
+    ours = model.clap.state_dict()["content_encoder.tower.audio_encoder.patch_embed.proj.weight"]
+    assert ours.dtype == torch.float32 and torch.equal(ours, half[name].float())
+
+
+def test_it_is_said_that_the_real_file_was_never_tried(parts, published, tmp_path, caplog):
+    imported(parts, published, tmp_path)
+    assert "never tried on the file that the authors released" in caplog.text
 
 
 def test_laion_checkpoint_becomes_a_content_encoder(parts, tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 
 import pytest
@@ -10,9 +11,11 @@ from small_training import arguments, train
 
 from spclap.bin import run_main
 from spclap.bin.train import main
+from spclap.engine.options import check_kinds, read_options
 from spclap.engine.scene_task import scenes_of_batch
-from spclap.engine.task import ClapTask
+from spclap.engine.task import ClapTask, require_readable
 from spclap.errors import DataError
+from spclap.model.language import require_room
 
 
 @pytest.mark.parametrize(
@@ -87,3 +90,87 @@ def test_each_part_learns_at_its_own_rate_and_the_temperature_does_not_decay():
     args["lr_scale"] = {"text_encodre": 0.2}
     with pytest.raises(DataError, match="no part `text_encodre`"):
         ClapTask.build_optimizers(argparse.Namespace(**args), model)
+
+
+PARSER = ClapTask.get_parser()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--max_epoch 2 --use_matplotlib=false", {"max_epoch": 2, "use_matplotlib": False}),
+        ("--frozen a b --dim 16", {"frozen": ["a", "b"], "dim": 16}),
+        ("--frozen", {"frozen": []}),
+        ("--keep_nbest_models 2", {"keep_nbest_models": [2]}),
+        ("--optim_conf lr=0.1 --optim_conf a.b=1.0e-3", {"optim_conf": {"lr": 0.1, "a": {"b": 1e-3}}}),
+        ("--optim_conf lr=0.1 betas=[0.9, 0.99]", {"optim_conf": {"lr": 0.1, "betas": [0.9, 0.99]}}),
+        ("--optim_conf {lr: 0.1, a: {b: x=y}}", {"optim_conf": {"lr": 0.1, "a": {"b": "x=y"}}}),
+        ("--batch {1: 2} --batch 2=3", {"batch": {1: 2, "2": 3}}),
+        ("--clause_weight -1.5 --text_encoder hf", {"clause_weight": -1.5, "text_encoder": "hf"}),
+        ("--scheduler null --bfloat16 true", {"scheduler": None, "bfloat16": True}),
+        ("", {}),
+    ],
+)
+def test_options_are_yaml(words, expected):
+    """Words as run.sh splits --train_args, at every space."""
+    assert read_options(PARSER, words.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--maxepoch 2", "--maxepoch: there is no such option; did you mean --max_epoch?"),
+        ("--max_epo 2", "did you mean --max_epoch?"),
+        ("max_epoch 2", "`max_epoch` is no option"),
+        ("--max_epoch", "--max_epoch takes one value, not none"),
+        ("--max_epoch 2 3", "--max_epoch takes one value, not 2 3"),
+        ("--optim_conf", "write key=value"),
+        ("--optim_conf lr", "write key=value"),
+        ("--optim_conf {lr: 0.1", "not a value in YAML"),
+        ("--optim_conf lr=1e-3", "write it with a point"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(words, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        read_options(PARSER, words.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_epoch": 2.5}, "max_epoch is 2.5; it must be int"),
+        ({"max_epoch": True}, "max_epoch is True; it must be int"),
+        ({"keep_nbest_models": [1, 2.5]}, "it must be int"),
+        ({"grad_clip": [1]}, "it must be float"),
+        ({"use_matplotlib": 3}, "it must be bool"),
+    ],
+)
+def test_numbers_and_switches_of_a_config_are_that(given, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        check_kinds(PARSER, given)
+    check_kinds(
+        PARSER, {"max_epoch": 2, "grad_clip": 5, "use_matplotlib": False, "keep_nbest_models": 3, "lr_scale": {}}
+    )
+
+
+def test_captions_that_are_too_long_are_told_before_a_training(corpus):
+    """The longest captions of a split together must fit, whichever scenes are drawn."""
+    args = argparse.Namespace(data=str(corpus.data), dump=str(corpus.dump), batch={1: 2, 2: 2})
+    words, read = [], []
+
+    def reader(limit):
+        def encode(captions):
+            rows = [caption.split() for caption in captions]
+            words.extend(map(len, rows))
+            read.extend(captions)
+            require_room(captions, rows, limit, "")
+            return rows
+
+        return encode
+
+    require_readable(reader(1000), args)
+    longest = max(words)  # test scenes have three sources
+    assert max(read, key=lambda caption: len(caption.split())).count("on the left side") == 3
+    require_readable(reader(longest), args)
+    with pytest.raises(DataError, match=f"test, scenes of up to 3 sources: caption .* has {longest} tokens"):
+        require_readable(reader(longest - 1), args)

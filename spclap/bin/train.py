@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from spclap.bin import require_gpus, run_main
-from spclap.data.config import load_yaml
+from spclap.data.config import load_yaml, merge
 from spclap.data.datadir import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_complete, require_dump
 from spclap.engine import MODEL
@@ -24,19 +24,26 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
-def training_command(args: argparse.Namespace, task: str, config: dict, folder: Path, scratch: Path) -> list[str]:
-    """Arguments with which ESPnet2's task trains into `folder`; the merged config is written into `scratch`."""
-    merged = scratch / "train.yaml"
-    atomic_write_text(merged, yaml.safe_dump(config, sort_keys=False))
-    command = ["--config", str(merged), "--output_dir", str(folder), "--data", str(args.data)]
-    command += ["--dump", str(args.dump), "--seed", str(args.seed), "--ngpu", str(args.ngpu), "--resume", "true"]
-    if args.ngpu > 1:
-        command += ["--multiprocessing_distributed", "true"]
+def whole_config(args: argparse.Namespace, task: str, config: dict, folder: Path) -> dict:
+    """Everything that ESPnet2's task must know to train into `folder`; users' options lie on top."""
+    from spclap.engine.options import read_options
+    from spclap.engine.task import TASKS
+
+    own = {"output_dir": str(folder), "data": str(args.data), "dump": str(args.dump), "seed": args.seed}
+    own.update(ngpu=args.ngpu, resume=True, multiprocessing_distributed=args.ngpu > 1)
     if args.init and task == "clap":
-        command += ["--init_param", f"{args.init / MODEL}:{pretrained_part(args.init)}:clap.spatial_encoder"]
-    if task == "caption":
-        command += ["--init_param", f"{args.init / MODEL}:clap:clap"]
-    return command + args.options
+        part = pretrained_part(args.init)
+        own["start"] = {"file": str(args.init / MODEL), "part": part, "into": "clap.spatial_encoder"}
+    elif task == "caption":
+        own["start"] = {"file": str(args.init / MODEL), "part": "clap", "into": "clap"}
+    return merge({**config, **own}, read_options(TASKS[task].get_parser(), args.options))
+
+
+def command(config: dict, folder: Path) -> list[str]:
+    """Arguments of ESPnet2's task: one file, written into `folder`, so that YAML's safe loader reads all of it."""
+    path = folder / "train.yaml"
+    atomic_write_text(path, yaml.safe_dump(config, sort_keys=False))
+    return ["--config", str(path)]
 
 
 def pretrained_part(init: Path) -> str:
@@ -75,19 +82,20 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
 
     DataError or argparse's exit for a config that does not work, before the folder of an older model is touched.
     """
+    from spclap.engine.options import read_options
     from spclap.engine.scene_task import check_options
     from spclap.engine.task import TASKS
 
     with tempfile.TemporaryDirectory() as scratch:
-        command = training_command(args, task, config, Path(scratch), Path(scratch))
-        parser = TASKS[task].get_parser()
-        parsed = parser.parse_args(command)
-        check_options(parser, parsed, [*config, *(option.split("=")[0].lstrip("-") for option in args.options)])
-        one_process = ["--dry_run", "true", "--ngpu", "0", "--multiprocessing_distributed", "false"]
-        one_process += ["--dist_world_size", "1"]
+        parser, wanted = TASKS[task].get_parser(), whole_config(args, task, config, Path(scratch))
+        parsed = parser.parse_args(command(wanted, Path(scratch)))
+        check_options(parser, parsed, {*config, *read_options(parser, args.options)})
+        if args.init and task == "clap":
+            check_init(parsed, args.init)
+        one_process = {"dry_run": True, "ngpu": 0, "multiprocessing_distributed": False, "dist_world_size": 1}
         logging.disable(logging.NOTSET if parsed.dry_run else logging.INFO)  # the training says it again
         try:
-            TASKS[task].main(cmd=[*command, *one_process])
+            TASKS[task].main(cmd=command({**wanted, **one_process}, Path(scratch)))
         except DataError:
             raise
         except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -95,13 +103,8 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
             raise DataError(f"{names}: {type(error).__name__}: {error}; nothing was trained") from error
         finally:
             logging.disable(logging.NOTSET)
-    if task == "caption":
-        return parsed.dry_run
-    if args.init:
-        check_init(parsed, args.init)
-    elif (
-        "spatial_encoder" in getattr(parsed, "frozen", ()) and parsed.spatial_encoder in LEARNED and not parsed.dry_run
-    ):
+    untrained = "spatial_encoder" in getattr(parsed, "frozen", ()) and parsed.spatial_encoder in LEARNED
+    if untrained and not args.init and not parsed.dry_run:
         raise DataError("a frozen spatial_encoder needs --init, a pre-trained model that it learned in")
     return parsed.dry_run
 
@@ -114,16 +117,16 @@ def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) ->
     from spclap.engine.task import TASKS  # seconds of imports that a complete stage need not wait for
 
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
-    if check_training(args, task, config):
-        return
-    if rank() == 0:
-        stamp.begin(keep_old=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        place = args.exp if rank() == 0 else Path(scratch)
-        try:
-            TASKS[task].main(cmd=training_command(args, task, config, args.exp, place))
-        except OSError as error:
-            raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
+    try:
+        if check_training(args, task, config):
+            return
+        if rank() == 0:
+            stamp.begin(keep_old=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            place = args.exp if rank() == 0 else Path(scratch)
+            TASKS[task].main(cmd=command(whole_config(args, task, config, args.exp), place))
+    except OSError as error:
+        raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
     if rank() == 0:
         stamp.write([args.exp / "config.yaml", args.exp / MODEL])
 

@@ -40,16 +40,16 @@ def load_yaml(*paths: Path) -> dict[str, Any]:
             raise DataError(f"{path}: not valid YAML: {error}") from error
         if not isinstance(layer, dict):
             raise DataError(f"{path}: expected `key: value` lines, got {type(layer).__name__}")
-        _check_numbers(layer, str(path))
+        require_numbers(layer, str(path))
         config = merge(config, layer)
     return config
 
 
-def _check_numbers(value: Any, where: str) -> None:
+def require_numbers(value: Any, where: str) -> None:
     """DataError for 1e-3, which YAML reads as text."""
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_numbers(item, f"{where}: {key}")
+            require_numbers(item, f"{where}: {key}")
     elif isinstance(value, str) and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", value):
         raise DataError(f"{where}: `{value}` is text to YAML; write it with a point, such as 1.0e-3")
 

@@ -2,18 +2,22 @@
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
+import torch
 from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from spclap.data.config import parse
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.models import fast_bfloat16
+from spclap.engine.models import SceneModel, fast_bfloat16
+from spclap.engine.options import check_kinds
 from spclap.engine.trainer import SceneTrainer
 from spclap.errors import DataError
+from spclap.model.checkpoints import read_checkpoint, require_weights
 from spclap.model.features import StereoMaps
 from spclap.model.fusion import POOLED
 from spclap.scene.augment import Augmentation
@@ -27,7 +31,10 @@ def load_statistics(maps: StereoMaps, dump: Path) -> None:
     path = Path(dump) / "statistics.safetensors"
     if not path.is_file():
         raise DataError(f"{path}: missing; run stage 2 (extract) first")
-    tables = load_file(path)
+    try:
+        tables = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: cannot be read: {error}; rerun stage 2 (extract)") from error
     name = f"{maps.kind}.{maps.n_fft}.{maps.hop}"
     if f"{name}.mean" not in tables:
         raise DataError(f"{path}: no statistics for {name}; set n_fft and hop in conf/feats.yaml and rerun stage 2")
@@ -42,8 +49,18 @@ def use_bfloat16(args: argparse.Namespace) -> bool:
     return fast_bfloat16(args.ngpu > 0) if wanted == "auto" else wanted == "true"
 
 
+def start_from(model: torch.nn.Module, file: str, part: str, into: str) -> None:
+    """Give `into`, a part of `model`, the weights that `part` has in a file; DataError unless they fit."""
+    weights = require_weights(read_checkpoint(Path(file)), Path(file))
+    weights = {name[len(part) + 1 :]: value for name, value in weights.items() if name.startswith(f"{part}.")}
+    try:
+        model.get_submodule(into).load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"{file}: its {part} does not fit {into} of this model: {error}") from error
+
+
 class SceneTask(AbsTask):
-    """Options and iterators that all tasks share."""
+    """Options, initial weights and iterators that all tasks share; each brings its own `new_model`."""
 
     trainer = SceneTrainer
 
@@ -54,12 +71,26 @@ class SceneTask(AbsTask):
         group.add_argument("--dump", type=str, help="dump/<corpus>")
         group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
         group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
+        group.add_argument("--start", action=NestedDictAction, default={}, help="arguments of start_from")
         group.add_argument("--spatial_encoder", type=str, default="ca_se")
         group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
         group.add_argument("--bfloat16", type=str, default="auto", help="encoders in training: auto, true or false")
         group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
         parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
         parser.set_defaults(best_model_criterion=[CRITERION], use_tensorboard=False)
+
+    @classmethod
+    def new_model(cls, args: argparse.Namespace) -> SceneModel:
+        """As a config describes it, for training or for weights that were trained."""
+        raise NotImplementedError
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> SceneModel:
+        """To be trained, from the weights that `args.start` names if any."""
+        model = cls.new_model(args)
+        if args.start:
+            start_from(model, **args.start)
+        return model
 
     @classmethod
     def build_collate_fn(cls, args, train):
@@ -125,15 +156,30 @@ class SceneTask(AbsTask):
 
 CRITERION = ["valid", "score", "max"]  # what MODEL is named after
 DATA_LOADING = ("BatchSampler related", "Sequence iterator related", "Chunk iterator related", "Dataset related")
-UNREAD = {"exclude_weight_decay", "exclude_weight_decay_conf", "sharded_ddp", "use_deepspeed", "deepspeed_config"}
+UNREAD = {
+    "adapter", "adapter_conf", "collect_stats", "deepspeed_config", "exclude_weight_decay", "exclude_weight_decay_conf",
+    "pretrain_path", "print_config", "save_strategy", "sharded_ddp", "use_adapter", "use_deepspeed",
+    "write_collected_feats",
+}  # fmt: skip
+OTHERS = {
+    "init_param": "--init, the folder of a trained model",
+    "ignore_init_mismatch": "--init, whose weights must fit",
+    "start": "--init",
+    "data": "--data",
+    "dump": "--dump",
+    "output_dir": "--exp",
+}  # keys of ESPnet -> option of the training program in their place
 
 
-def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, given: Iterable[str]) -> None:
+def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, given: Collection[str]) -> None:
     """DataError for options of ESPnet that nothing here reads, among those `given`, and for values that do not fit."""
+    if refused := sorted(OTHERS.keys() & given):
+        raise DataError(f"the key `{refused[0]}` is not for configs and options; {OTHERS[refused[0]]} is the way")
     groups = [group for group in parser._action_groups if group.title in DATA_LOADING]
     unread = {action.dest for group in groups for action in group._group_actions} - {"num_iters_per_epoch"}
     if found := sorted((unread | UNREAD).intersection(given)):
         raise DataError(f"nobody reads the key `{found[0]}`; `batch`, `optim_conf` and `lr_scale` are what there is")
+    check_kinds(parser, {key: value for key, value in vars(args).items() if key in given})
     if [list(criterion) for criterion in args.best_model_criterion] != [CRITERION]:
         raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
     scenes_of_batch(args.batch, max(args.ngpu, 1))

@@ -1,19 +1,23 @@
 """ESPnet2 tasks: pre-training (SELD, direction masks), contrastive training and captioning on simulated scenes."""
 
 import argparse
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 
+from spclap.data.datadir import SPLITS, load_datadir
 from spclap.engine.models import CaptionTraining, ClapTraining, MaskTraining, SeldTraining, StructuredTraining
-from spclap.engine.scene_task import SceneTask, load_statistics, use_bfloat16
+from spclap.engine.scene_task import SceneTask, load_statistics, scenes_of_batch, use_bfloat16
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
 from spclap.model.seld import Seld
 from spclap.model.spatial_clap import SPATIAL_ENCODERS, SpatialClap, build, part
+from spclap.scene.caption import caption_at
 from spclap.scene.corpus import Corpus
+from spclap.scene.directions import DIRECTIONS
 
 
 class ClapTask(SceneTask):
@@ -37,7 +41,7 @@ class ClapTask(SceneTask):
         group.add_argument("--frozen", nargs="*", default=[], help="parts of the model that do not learn")
 
     @classmethod
-    def build_model(cls, args) -> ClapTraining:
+    def new_model(cls, args) -> ClapTraining:
         clap = SpatialClap(**clap_conf(args))
         if args.spatial_encoder == "ca_se":
             load_statistics(clap.spatial_encoder.maps, args.dump)
@@ -45,6 +49,30 @@ class ClapTask(SceneTask):
         if args.clause_weight and training is StructuredTraining:
             raise DataError(f"clause_weight is {args.clause_weight}; fusion structured has no blocks, so it must be 0")
         return training(clap, use_bfloat16(args), args.clause_weight)
+
+    @classmethod
+    def build_model(cls, args) -> ClapTraining:
+        model = super().build_model(args)
+        require_readable(model.clap.text_encoder.check, args)
+        return model
+
+
+def require_readable(read: Callable[[list[str]], list[list[int]]], args: argparse.Namespace) -> None:
+    """DataError unless the longest captions that scenes of a corpus can have are read whole: said before a training
+    begins. `read` gives the tokens of captions, or that error."""
+    corpus = Corpus(args.data, args.dump)
+    sizes = {split: corpus.fixed_counts(split) for split in SPLITS}
+    sizes["train"] = [*sizes["train"], *scenes_of_batch(args.batch)]
+    for split, counts in sizes.items():
+        clips, most = load_datadir(corpus.data / split), max(counts, default=1)
+        captions = [caption for clip in clips for caption in clip.captions]
+        try:
+            length = dict(zip(captions, map(len, read(captions)), strict=True))
+            of_clips = [max(clip.captions, key=length.get) for clip in clips]
+            longest = sorted(of_clips, key=length.get, reverse=True)[:most]
+            read([caption_at(longest, [direction] * len(longest)) for direction in DIRECTIONS])
+        except DataError as error:
+            raise DataError(f"{corpus.data / split}, scenes of up to {most} sources: {error}") from error
 
 
 def clap_conf(args: argparse.Namespace) -> dict:
@@ -71,7 +99,7 @@ class SeldTask(SceneTask):
         )
 
     @classmethod
-    def build_model(cls, args) -> SeldTraining:
+    def new_model(cls, args) -> SeldTraining:
         check_kind(args, "ca_se")
         corpus = Corpus(args.data, args.dump)
         events = corpus.events
@@ -109,7 +137,7 @@ class MaskTask(SceneTask):
     """Pre-training of the masks of directions."""
 
     @classmethod
-    def build_model(cls, args) -> MaskTraining:
+    def new_model(cls, args) -> MaskTraining:
         check_kind(args, "masks")
         return MaskTraining(part(SPATIAL_ENCODERS, "masks", args.spatial_encoder_conf), use_bfloat16(args))
 
@@ -136,12 +164,18 @@ class CaptionTask(ClapTask):
         group.add_argument("--prefix", type=int, default=4, help="embeddings that an audio vector becomes")
 
     @classmethod
-    def build_model(cls, args) -> CaptionTraining:
+    def new_model(cls, args) -> CaptionTraining:
         if args.permutations != 1:
             raise DataError(f"permutations is {args.permutations}; a captioner needs the true one alone, 1")
-        clap = super().build_model(args).clap
+        clap = super().new_model(args).clap
         captioner = Captioner(clap.dim, **captioner_conf(args))
         return CaptionTraining(clap, captioner, use_bfloat16(args), not args.fresh)
+
+    @classmethod
+    def build_model(cls, args) -> CaptionTraining:
+        model = super().build_model(args)
+        require_readable(model.captioner.encode, args)
+        return model
 
 
 def captioner_conf(args: argparse.Namespace) -> dict:

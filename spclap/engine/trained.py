@@ -1,17 +1,16 @@
 """What a finished training left behind."""
 
 import argparse
+import os
 from pathlib import Path
 
-import torch
-import yaml
-
+from spclap.data.config import load_yaml
 from spclap.data.stamp import digest, read_stamp, require_complete
 from spclap.engine import MODEL
 from spclap.engine.models import SceneModel
 from spclap.engine.task import TASKS, captioner_conf, clap_conf
 from spclap.errors import DataError
-from spclap.model.checkpoints import read_checkpoint, save_model
+from spclap.model.checkpoints import read_checkpoint, require_weights, save_model
 from spclap.scene.corpus import Corpus
 
 
@@ -37,10 +36,32 @@ def require_clap(folder: Path) -> None:
 
 
 def arguments(folder: Path, **changed) -> argparse.Namespace:
-    """Arguments of a training, with defaults for options that did not exist yet."""
+    """Arguments of a training, with defaults for options that did not exist yet; its data and dump are found from any
+    working directory."""
+    folder = Path(folder)
     defaults = vars(TASKS[task_of(folder)].get_parser().parse_args([]))
-    stored = yaml.safe_load((Path(folder) / "config.yaml").read_text(encoding="utf-8"))
-    return argparse.Namespace(**{**defaults, **stored, **changed})
+    stored = load_yaml(folder / "config.yaml")
+    if missing := {"output_dir", "data", "dump"} - stored.keys():
+        raise DataError(
+            f"{folder / 'config.yaml'}: has no {min(missing)}, so it is not what a training wrote; train again"
+        )
+    text = stored.get("text_encoder_conf") or {}
+    if text.get("tokenizer") == str(Path(stored["dump"]) / "tokenizer.model"):  # in a captioner's config
+        del text["tokenizer"]
+    home = home_of(folder, stored["output_dir"])
+    places = {key: str(home / stored[key]) for key in ("data", "dump")}
+    return argparse.Namespace(**{**defaults, **stored, **places, **changed})
+
+
+def home_of(folder: Path, stored: str) -> Path:
+    """Where a training that wrote into `stored` was started, as seen from here: what its relative paths begin at.
+
+    The working directory, as ever, for a folder that was moved since.
+    """
+    parts, here = Path(os.path.normpath(stored)).parts, Path(os.path.abspath(folder))
+    if os.path.isabs(stored) or here.parts[-len(parts) :] != parts:
+        return Path()
+    return Path(os.path.relpath(here.parents[len(parts) - 1]))
 
 
 def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneModel, argparse.Namespace]:
@@ -53,8 +74,12 @@ def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneMod
     if getattr(args, "text_encoder", "") == "transformer" or getattr(args, "decoder", "") == "small":
         if not same_dump(folder, corpus.dump):
             raise DataError(f"{folder}: {corpus.dump} and its tokenizer were made anew since; train it again")
-    model = TASKS[task_of(folder)].build_model(args)
-    model.load_state_dict(torch.load(folder / MODEL, map_location="cpu", weights_only=True))
+    model = TASKS[task_of(folder)].new_model(args)
+    weights = require_weights(read_checkpoint(folder / MODEL), folder / MODEL)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(f"{folder / MODEL}: does not fit {folder / 'config.yaml'}: {error}; train it again") from error
     return model.to("cuda" if ngpu else "cpu").eval(), args
 
 
@@ -65,11 +90,13 @@ def same_dump(folder: Path, dump: Path) -> bool:
 
 def history(folder: Path) -> list[dict]:
     """Training loss and validation figures (`valid_*`), one entry an epoch, of a finished training."""
-    stats = read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"]
-    rows = []
-    for epoch, phases in sorted(stats.items()):
-        valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
-        rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
+    path, rows = Path(folder) / "checkpoint.pth", []
+    try:
+        for epoch, phases in sorted(read_checkpoint(path)["reporter"]["stats"].items()):
+            valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
+            rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: is no checkpoint of a training: {error!r}; train it again") from error
     return rows
 
 
@@ -82,5 +109,6 @@ def export(folder: Path, out: Path) -> None:
     corpus = Corpus(args.data, args.dump)
     training, _ = load_training(folder, corpus)
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
-    about = {"training": str(folder), "seed": args.seed, "scene_seconds": corpus.simu.scenes.seconds}
+    told = "/".join(Path(os.path.abspath(folder)).parts[-3:])  # such as mini/seed0/scl, wherever that is
+    about = {"training": told, "seed": args.seed, "scene_seconds": corpus.simu.scenes.seconds}
     save_model(training.clap, clap_conf(args), out, speaking, **about)

@@ -1,12 +1,19 @@
 """Spatial captioning (PAPER, Table 2): the audio vector becomes a prefix that a causal language model continues."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from spclap.errors import DataError
-from spclap.model.packaged import transformers_model
+from spclap.model.language import (
+    loading,
+    require_room,
+    sentencepiece_model,
+    transformers_model,
+    transformers_tokenizer,
+)
 from spclap.model.spatial_clap import part
 
 IGNORED = -100  # label that transformers' loss leaves out
@@ -17,12 +24,9 @@ class SmallDecoder(nn.Module):
 
     def __init__(self, tokenizer: str, dim: int = 192, layers: int = 3, heads: int = 4, positions: int = 192):
         super().__init__()
-        import sentencepiece
         from transformers import GPT2Config, GPT2LMHeadModel
 
-        if not Path(tokenizer).is_file():
-            raise DataError(f"{tokenizer}: tokenizer missing; run stage 2 (extract) first")
-        self.pieces = sentencepiece.SentencePieceProcessor(model_file=tokenizer)
+        self.pieces = sentencepiece_model(tokenizer)
         self.end = self.pieces.vocab_size()  # one token more than there are pieces, for padding too
         self.model = GPT2LMHeadModel(
             GPT2Config(
@@ -54,16 +58,12 @@ class HFDecoder(nn.Module):
 
     def __init__(self, name: str = "gpt2", pretrained: bool = True):
         super().__init__()
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(name)
+        hint = "give a folder with config.json, weights and tokenizer of a causal language model"
+        with loading(f"decoder {name}", f"{hint}, or unset HF_HUB_OFFLINE to fetch it"):
             self.model = transformers_model(AutoModelForCausalLM, name, pretrained)
-        except OSError as error:
-            raise DataError(
-                f"decoder {name}: {error}; give a folder with config.json, weights and tokenizer of a causal language "
-                f"model, or unset HF_HUB_OFFLINE to fetch it"
-            ) from error
+            self.tokenizer = transformers_tokenizer(name, self.model.get_input_embeddings().num_embeddings)
         self.end = self.tokenizer.eos_token_id
         if self.end is None:
             raise DataError(f"decoder {name}: its tokenizer has no eos_token; give another causal language model")
@@ -106,12 +106,14 @@ class Captioner(nn.Module):
 
     @property
     def room(self) -> int:
-        """Tokens that a caption can have."""
+        """Tokens that a caption can have, the end included."""
         return getattr(self.decoder.model.config, "max_position_embeddings", 1024) - self.prefix_length
 
-    def encode(self, captions: list[str]) -> list[list[int]]:
-        """Tokens of captions, as far as the decoder has positions."""
-        return [ids[: self.room] for ids in self.decoder.encode(captions)]
+    def encode(self, captions: Sequence[str]) -> list[list[int]]:
+        """Tokens of captions, the end included; DataError for the first one that the decoder has no room for."""
+        rows = self.decoder.encode(list(captions))
+        require_room(captions, rows, self.room, " or give a decoder with more positions")
+        return rows
 
     def forward(self, vectors: torch.Tensor, captions: list[str]) -> torch.Tensor:
         """Mean cross-entropy per token of N captions, given vectors (N, dim)."""

@@ -1,5 +1,6 @@
 """Model directories: all that a Spatial-CLAP needs, in files that cannot run code.
 
+- SHA256SUMS: every file of the directory with its hash
 - config.yaml: arguments of `SpatialClap` and of `Captioner`, and of what it was made
 - model.safetensors, text/, content/: every weight; tokenizer and configuration of the text encoder; configuration of a
   content encoder of transformers
@@ -7,23 +8,24 @@
 """
 
 import datetime
-import pickle
-import shutil
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
 from numpy._core.multiarray import scalar
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
+from spclap.model.folders import check_sums, inside, new_folder, write_sums
+from spclap.model.language import loading, offline
 from spclap.model.spatial_clap import SpatialClap
 
 FOLDERS = {"text_encoder": "text", "content_encoder": "content", "decoder": "decoder"}
+FILES = {"hf": "name", "htsat": "name", "transformer": "tokenizer", "small": "tokenizer"}  # kind of part -> option
 
 
 def read_checkpoint(path: Path) -> dict:
@@ -32,9 +34,30 @@ def read_checkpoint(path: Path) -> dict:
     known = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, datetime.timedelta, *dtypes]
     try:
         with torch.serialization.safe_globals(known):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: cannot be read as a checkpoint of weights: {error}") from error
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes of foreign files make the unpickler raise nearly anything
+        reason = str(error) or type(error).__name__
+        if "weights_only" in reason:  # its advice is to let the file run what it wants
+            reason = reason.rpartition("WeightsUnpickler error:")[2].strip().splitlines()[0]
+        raise DataError(f"{path}: cannot be read as a checkpoint of weights: {reason}") from error
+    if not isinstance(stored, dict):
+        raise DataError(f"{path}: holds a {type(stored).__name__}, not a checkpoint of weights by their names")
+    return stored
+
+
+def require_weights(weights: object, path: Path) -> dict[str, torch.Tensor]:
+    """`weights` of a file, if they are finite tensors by their names; DataError if not."""
+    if not isinstance(weights, dict) or not weights:
+        raise DataError(f"{path}: holds no weights by their names")
+    for name, value in weights.items():
+        plain = (
+            torch.is_tensor(value) and value.layout == torch.strided and not (value.is_quantized or value.is_complex())
+        )
+        if not isinstance(name, str) or not plain:
+            raise DataError(f"{path}: `{name}` is no plain tensor, so this is no file of weights")
+        if not torch.isfinite(value).all():
+            raise DataError(f"{path}: `{name}` has values that are not finite; train the model anew")
+    return weights
 
 
 def _save(model: nn.Module, conf: dict, folder: Path, weights: str) -> dict:
@@ -43,7 +66,7 @@ def _save(model: nn.Module, conf: dict, folder: Path, weights: str) -> dict:
         kept = getattr(model, part).save_configuration(folder / FOLDERS[part])
         conf = {**conf, f"{part}_conf": {**(conf.get(f"{part}_conf") or {}), **kept}}
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
-    save_file(state, folder / weights, metadata={"format": "pt"})
+    save_file(require_weights(state, folder / weights), folder / weights, metadata={"format": "pt"})
     return conf
 
 
@@ -56,23 +79,27 @@ def save_model(
 
     DataError when `folder` exists: nothing is overwritten. It is complete or not there.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise DataError(f"{folder}: is there already; give another folder or remove it")
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
+    with new_folder(folder) as temporary:
         content = {"model": _save(clap, {**conf, "frozen": []}, temporary, "model.safetensors"), "about": about}
         if captioner:
             content["captioner"] = _save(*captioner, temporary, "captioner.safetensors")
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (temporary / "config.yaml").write_text(text, encoding="utf-8")
-        temporary.rename(folder)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be written: {error}; nothing was left behind") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        write_sums(temporary)
+
+
+def _own_files(build: type[nn.Module], conf: dict, folder: Path) -> dict:
+    """Arguments of `build` whose parts find their files in `folder`; DataError if they name anything else."""
+    conf, defaults = dict(conf), signature(build).parameters
+    for part in FOLDERS.keys() & defaults.keys():
+        if not (key := FILES.get(conf.get(part, defaults[part].default))):
+            continue
+        options = conf.get(f"{part}_conf") or {}
+        name = str(options.get(key))
+        if name.split("/")[0] != FOLDERS[part] or options.get("pretrained", key == "name"):
+            raise DataError(f"{folder}: {part}_conf is {options}; it must name what is in {FOLDERS[part]}/, untrained")
+        conf[f"{part}_conf"] = {**options, key: str(inside(folder, name))}
+    return conf
 
 
 def _load(build: type[nn.Module], section: str, folder: Path, weights: str, *ends) -> nn.Module:
@@ -83,18 +110,13 @@ def _load(build: type[nn.Module], section: str, folder: Path, weights: str, *end
     path = folder / "config.yaml"
     if not path.is_file():
         raise DataError(f"{path}: not found; `spclap export` and `spclap import-official` make model directories")
-    try:
+    check_sums(folder, FOLDERS.values())
+    with loading(f"{folder}: damaged model directory", "export it anew"), offline():
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if section not in content:
             raise DataError(f"{folder}: the model has no {section}; see README.md for how to train and export one")
-        conf = content[section]
-        for part, name in FOLDERS.items():
-            options = conf.get(f"{part}_conf") or {}
-            options.update({k: str(folder / v) for k, v in options.items() if str(v).split("/")[0] == name})
-        model = build(*ends, **conf)
-        model.load_state_dict(load_file(folder / weights))
-    except (KeyError, TypeError, RuntimeError, OSError, yaml.YAMLError, SafetensorError) as error:
-        raise DataError(f"{folder}: damaged model directory: {error}; make it anew") from error
+        model = build(*ends, **_own_files(build, content[section], folder))
+        model.load_state_dict(require_weights(load_file(folder / weights), folder / weights))
     return model.eval()
 
 

@@ -11,6 +11,7 @@ from torchaudio.functional import spectrogram
 
 from spclap.errors import DataError
 from spclap.model.features import SAMPLE_RATE
+from spclap.model.language import loading, safely
 
 CLAP_RATE = 48000  # Hz, what LAION-CLAP hears
 WINDOW = 10 * CLAP_RATE  # samples
@@ -59,7 +60,7 @@ class Htsat(nn.Module):
         name: hub id or folder of a transformers CLAP model without feature fusion; `laion/larger_clap_general` is
             HTSAT-base, `laion/clap-htsat-unfused` HTSAT-tiny. pretrained: false builds the network of that
             configuration untrained. checkpointing: trade a second forward pass for memory in training.
-    Raises DataError for a model that cannot be loaded whole, ValueError for one with feature fusion.
+    Raises DataError for a model that cannot be loaded whole and for one with feature fusion.
     """
 
     def __init__(
@@ -68,16 +69,12 @@ class Htsat(nn.Module):
         super().__init__()
         from transformers import ClapAudioConfig
 
-        try:
-            config = ClapAudioConfig.from_pretrained(name)
+        hint = "give a folder with config.json and weights of a CLAP model (saved by transformers, or by "
+        with loading(f"content encoder {name}", f"{hint}`spclap convert-laion`), or unset HF_HUB_OFFLINE to fetch it"):
+            config = ClapAudioConfig.from_pretrained(name, **safely(name))
             if config.enable_fusion:
-                raise ValueError(f"{name} fuses several views of long recordings; take an unfused CLAP")
+                raise DataError(f"{name} fuses several views of long recordings; take an unfused CLAP")
             self.tower = _load(name) if pretrained else _untrained(config)
-        except OSError as error:
-            raise DataError(
-                f"content encoder {name}: {error}; give a folder with config.json and weights of a CLAP model (saved "
-                f"by transformers, or by `spclap convert-laion`), or unset HF_HUB_OFFLINE to fetch it"
-            ) from error
         if checkpointing:  # transformers' own switch knows only its language models
             for stage in self.tower.audio_encoder.layers:
                 stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)
@@ -111,7 +108,8 @@ def _load(name: str) -> nn.Module:
     """The audio tower of a CLAP model; DataError unless the checkpoint has all of it and nothing unknown."""
     from transformers import ClapAudioModelWithProjection
 
-    model, info = ClapAudioModelWithProjection.from_pretrained(name, output_loading_info=True)
+    load = ClapAudioModelWithProjection.from_pretrained
+    model, info = load(name, output_loading_info=True, weights_only=True, **safely(name))
     unknown = [key for key in info["unexpected_keys"] if not key.startswith(OTHER_PARTS)]
     if info["missing_keys"] or info["mismatched_keys"] or unknown:
         raise DataError(

@@ -1,14 +1,21 @@
 """Published weights under their own names: the paper's checkpoint (hub id sarulab-speech/SpatialCLAP) as a model
-directory, and LAION's CLAP as a folder that `content_encoder: htsat` can name."""
+directory, and LAION's CLAP as a folder that `content_encoder: htsat` can name.
 
+`import_official` was never tried on the file that the authors released: see `UNTRIED`.
+"""
+
+import logging
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from spclap.errors import DataError
-from spclap.model.checkpoints import read_checkpoint, save_model
+from spclap.model.checkpoints import read_checkpoint, require_weights, save_model
+from spclap.model.folders import new_folder
 from spclap.model.htsat import LogMel
 from spclap.model.spatial_clap import SpatialClap
 
@@ -26,7 +33,35 @@ HTSAT_NAMES = [
 HTSAT_UNUSED = r"spectrogram_extractor\.stft\.|logmel_extractor\.melW$|tscam_conv\.|head\.|.*\.attn_mask$"
 HTSAT_UNUSED += r"|.*\.relative_position_index$"
 CONSTANTS = (".feature_extractor.window", ".embeddings.position_ids")  # of the paper's checkpoint
+UNTRIED = (
+    "import-official was never tried on the file that the authors released; weights of equal shape could stand for "
+    "another order unseen, and these orders are guesses: magnitudes of left and right before their phases, channels "
+    "before frequencies at the GRU's input, content before space at the projection; compare its scores with the paper's"
+)
 FUSED = r"(patch_embed\.)?(mel_conv[12]d|fusion_model)\."
+
+
+@contextmanager
+def reading(checkpoint: Path, what: str) -> Iterator[None]:
+    """DataError inside, for weights of a checkpoint that are missing or have shapes that `what` cannot have."""
+    try:
+        yield
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"temporary files: {error}; free some space or set TMPDIR to another folder") from error
+    except KeyError as error:
+        raise DataError(f"{checkpoint}: {error} is missing; this is not {what}") from error
+    except (IndexError, OverflowError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise DataError(f"{checkpoint}: its weights have shapes of something else, not {what}: {error}") from error
+
+
+def stored_weights(checkpoint: Path, key: str) -> dict[str, torch.Tensor]:
+    """Weights under a key of a checkpoint; DataError for a file without."""
+    stored = read_checkpoint(checkpoint)
+    if key not in stored:
+        raise DataError(f"{checkpoint}: has no {key}; give the file that its authors released")
+    return require_weights(stored[key], checkpoint)
 
 
 def convert_htsat(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -52,19 +87,16 @@ def convert_htsat(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def htsat_config(weights: dict[str, torch.Tensor]):
-    """transformers' configuration of LAION's HTSAT weights, read off their shapes; DataError if they are none."""
+    """transformers' configuration of LAION's HTSAT weights, read off their shapes. To be called inside `reading`."""
     from transformers import ClapAudioConfig
 
-    try:
-        width = weights["patch_embed.proj.weight"].shape[0]
-        tables: dict[int, list[int]] = {}
-        for name, value in weights.items():
-            if found := re.match(r"layers\.(\d+)\.blocks\.\d+\.attn\.relative_position_bias_table$", name):
-                tables.setdefault(int(found[1]), []).append(value.shape[1])
-        depths = [len(tables[stage]) for stage in range(len(tables))]
-        heads = [tables[stage][0] for stage in range(len(tables))]
-    except KeyError as error:
-        raise DataError(f"no HTSAT of LAION's code: {error} is missing") from None
+    width = weights["patch_embed.proj.weight"].shape[0]
+    tables: dict[int, list[int]] = {}
+    for name, value in weights.items():
+        if found := re.match(r"layers\.(\d+)\.blocks\.\d+\.attn\.relative_position_bias_table$", name):
+            tables.setdefault(int(found[1]), []).append(value.shape[1])
+    depths = [len(tables[stage]) for stage in range(len(tables))]
+    heads = [tables[stage][0] for stage in range(len(tables))]
     return ClapAudioConfig(
         patch_embeds_hidden_size=width, depths=depths, num_attention_heads=heads,
         hidden_size=width * 2 ** (len(depths) - 1), num_hidden_layers=len(depths), enable_fusion=False,
@@ -83,22 +115,19 @@ def convert_laion(checkpoint: Path, folder: Path) -> None:
     """
     from transformers import ClapAudioModelWithProjection
 
-    folder = Path(folder)
-    if folder.exists():
-        raise DataError(f"{folder}: is there already; give another folder or remove it")
-    stored = read_checkpoint(checkpoint).get("state_dict", {})
-    weights = {name.removeprefix("module."): value for name, value in stored.items()}
-    tower, projection = below(weights, "audio_branch."), below(weights, "audio_projection.")
-    config = htsat_config(tower)
-    if "0.weight" not in projection:
-        raise DataError(f"{checkpoint}: audio_projection.0.weight is missing; this is no LAION-CLAP checkpoint")
-    config.projection_dim = projection["0.weight"].shape[0]
-    model = ClapAudioModelWithProjection(config)
-    converted = {f"audio_model.audio_encoder.{name}": value for name, value in convert_htsat(tower).items()}
-    for old, new in (("0", "linear1"), ("2", "linear2")):
-        converted.update({f"audio_projection.{new}.{k}": v for k, v in below(projection, f"{old}.").items()})
-    load_all(model, converted, checkpoint)
-    model.save_pretrained(folder)
+    with new_folder(folder) as temporary:
+        stored = stored_weights(checkpoint, "state_dict")
+        weights = {name.removeprefix("module."): value for name, value in stored.items()}
+        tower, projection = below(weights, "audio_branch."), below(weights, "audio_projection.")
+        with reading(checkpoint, "LAION's CLAP with an HTSAT"):
+            config = htsat_config(tower)
+            config.projection_dim = projection["0.weight"].shape[0]
+            model = ClapAudioModelWithProjection(config)
+            converted = {f"audio_model.audio_encoder.{name}": value for name, value in convert_htsat(tower).items()}
+        for old, new in (("0", "linear1"), ("2", "linear2")):
+            converted.update({f"audio_projection.{new}.{k}": v for k, v in below(projection, f"{old}.").items()})
+        load_all(model, converted, checkpoint)
+        model.save_pretrained(temporary)
 
 
 def load_all(model: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
@@ -154,24 +183,18 @@ def official_conf(weights: dict[str, torch.Tensor], content: str, text: str) -> 
 def import_official(checkpoint: Path, folder: Path, text: str = "roberta-base") -> None:
     """The paper's checkpoint -> a model directory; `text`, hub id or folder with RoBERTa's config.json and tokenizer.
 
-    Weights of equal shape could stand for another order without anybody noticing, so these orders are assumptions that
-    only the authors' code can confirm: magnitudes of left and right before their phases, channels before frequencies at
-    the GRU's input, content before space at the projection. Among the names, `text_projection.{0,2}.*` is one.
+    Orders of weights of equal shape are guesses (`UNTRIED`, which is logged), as is the name `text_projection.{0,2}.*`.
 
     Raises DataError for a file that is none, with every weight that is missing, left over or of another shape.
     """
-    weights = read_checkpoint(checkpoint).get("model_state_dict")
-    if not weights:
-        raise DataError(f"{checkpoint}: has no model_state_dict; give the file that the paper's authors released")
+    logging.warning(UNTRIED)
+    weights = stored_weights(checkpoint, "model_state_dict")
     tower = below(weights, "audio_encoder.mel_encoder.")
-    with tempfile.TemporaryDirectory() as scratch:
+    with reading(checkpoint, "the paper's checkpoint"), tempfile.TemporaryDirectory() as scratch:
         htsat_config(tower).save_pretrained(scratch)
-        try:
-            conf = official_conf(weights, scratch, text)
-        except KeyError as error:
-            raise DataError(f"{checkpoint}: {error} is missing; this is not the paper's checkpoint") from None
+        conf = official_conf(weights, scratch, text)
         clap = SpatialClap(**conf)
-    converted = {f"content_encoder.tower.audio_encoder.{name}": value for name, value in convert_htsat(tower).items()}
+        converted = {f"content_encoder.tower.audio_encoder.{k}": v for k, v in convert_htsat(tower).items()}
     places = {
         "audio_encoder.spatial_encoder.encoder.cnn_block.": "spatial_encoder.cnn.",
         "audio_encoder.spatial_encoder.encoder.": "spatial_encoder.",

