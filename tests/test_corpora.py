@@ -272,20 +272,34 @@ def test_esc50_captions_cover_all_classes():
         assert 3 <= len(phrases) == len(set(phrases)) and all(text == text.lower() for text in phrases), category
 
 
+HEAD = "filename,fold,category,src_file\n"
+
+
+def meta(folder: Path) -> Path:
+    return folder / "meta" / "esc50.csv"
+
+
 @pytest.mark.parametrize(
     ("break_it", "words"),
     [
-        (lambda d: (d / "meta" / "esc50.csv").unlink(), ["esc50.csv: not found", "--esc50_dir", "git clone"]),
+        (lambda d: meta(d).unlink(), ["esc50.csv: not found", "--esc50_dir", "git clone"]),
         (lambda d: next((d / "audio").iterdir()).unlink(), ["audio", "not found, nor as .wav or .ogg", "--esc50_dir"]),
-        (lambda d: (d / "meta" / "esc50.csv").write_text("filename,fold\n"), ["lists no clips"]),
-        (lambda d: (d / "meta" / "esc50.csv").write_text("filename,fold\na.wav,1\n"), ["esc50.csv:2", "src_file"]),
+        (lambda d: meta(d).write_text("filename,fold\n"), ["has no column category, src_file", "git clone"]),
+        (lambda d: meta(d).write_text(HEAD), ["lists no clips", "git clone"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1\n"), ["esc50.csv:2", "src_file"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1,\u200b,7\n", encoding="utf-8"), ["esc50.csv:2", "category"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1,tür,7\n", encoding="latin-1"), ["not UTF-8", "iconv"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1,dog,7\n", encoding="utf-16"), ["not UTF-8"]),
     ],
 )
-def test_esc50_errors_say_what_to_do(esc_dir, tmp_path, break_it, words):
+def test_esc50_errors_say_what_to_do(corpus, esc_dir, tmp_path, monkeypatch, break_it, words):
     break_it(esc_dir)
-    result = run("esc50", "--esc50_dir", esc_dir, "--out", tmp_path / "out")
-    assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert all(word in result.stderr for word in words), result.stderr
+    conf = ROOT / "egs/esc50/conf/data.yaml"
+    options = ["--esc50_dir", esc_dir, "--out", tmp_path / "out", "--conf", conf]
+    monkeypatch.setattr(sys, "argv", ["data.py", *map(str, options)])
+    with pytest.raises(DataError) as error:
+        corpus("esc50", "data").main()
+    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value), error.value
     assert not (tmp_path / "out").exists()
 
 

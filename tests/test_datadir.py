@@ -170,6 +170,7 @@ def test_splits_share_nothing(tmp_path):
     cow = Clip("c", "c.wav", ("a cow",), ("cow",), "r3")
     datadir.write_splits(tmp_path, {"train": CLIPS, "test": [cow]})
     before = (tmp_path / "test" / "wav.scp").read_text()
+    train = [replace(cow, id="d", path="d.wav", source="r9"), *CLIPS]
     for test, message in (
         ([replace(cow, source="r1")], r"train and test share 1 original recording.*: r1; keep each in one split"),
         ([CLIPS[0]], r"share 1 clip.*: b"),
@@ -178,7 +179,7 @@ def test_splits_share_nothing(tmp_path):
         ([replace(cow, id="a cow")], "white space"),
     ):
         with pytest.raises(DataError, match=message):
-            datadir.write_splits(tmp_path, {"train": [replace(cow, id="d", path="d.wav", source="r9"), *CLIPS], "test": test})
+            datadir.write_splits(tmp_path, {"train": train, "test": test})
         assert (tmp_path / "test" / "wav.scp").read_text() == before
         assert "d" not in (tmp_path / "train" / "wav.scp").read_text().split()
 

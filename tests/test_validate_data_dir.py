@@ -164,9 +164,7 @@ def refused_by_the_recipe(root: Path) -> str:
 
 
 @pytest.mark.parametrize(("name", "damage", "bad"), DAMAGES)
-def test_the_recipe_refuses_what_the_validator_refuses(
-    sound_corpus, tmp_path, monkeypatch, capsys, name, damage, bad
-):
+def test_the_recipe_refuses_what_the_validator_refuses(sound_corpus, tmp_path, monkeypatch, capsys, name, damage, bad):
     root = tmp_path / "corpus"
     shutil.copytree(sound_corpus, root)
     for path in root.glob("*/wav.scp"):

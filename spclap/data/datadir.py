@@ -3,7 +3,7 @@
 A split directory holds `wav.scp` (clip_id path), `text` (caption_id caption), `caption2clip`
 (caption_id clip_id), `utt2label` (clip_id label[,label]) and `clip2source` (clip_id recording_id),
 each sorted by key (LC_ALL=C) without duplicates. `utt2event` (clip_id event[,event]) may say which sound events a clip
-holds, where these are not its kind alone. `utils/validate_data_dir.py` has the same rules for users without this package.
+holds, where these are not its kind alone. utils/validate_data_dir.py refuses the same and needs no package.
 """
 
 import os
