@@ -85,7 +85,8 @@ def test_line_breaks_and_commas_without_quotes_belong_to_the_caption(segments, t
     """As train.csv of AudioCaps 2.0 was published (cdjkim/audiocaps, issue 23)."""
     (tmp_path / "train.csv").write_text(
         HEAD + "7,IAosP90cdsE,30,An engine chugs loudly with muffled\nspeech in the background\n"
-        '8,2Cnv0FADwfo,30,"a dog, whimpers"\n9,NWZK4Mm3aNc,0,heavy wind, then a loud\nbang, and\n2 dogs\n\n10,x,5,rain\n'
+        '8,2Cnv0FADwfo,30,"a dog, whimpers"\n9,NWZK4Mm3aNc,0,heavy wind, then a loud\n'
+        "bang, and\n2 dogs\n\n10,x,5,rain\n"
     )
     found = [
         (entry.youtube_id, entry.start, entry.captions) for entry in segments.read_segments(tmp_path / "train.csv")
