@@ -83,7 +83,8 @@ def spice_missing() -> str:
     """What SPICE lacks besides, or nothing."""
     library = Path(importlib.util.find_spec("pycocoevalcap.spice").submodule_search_locations[0]) / "lib"
     absent = [name for name in SPICE_FILES if not (library / name).is_file()]
-    return f"for SPICE and SPIDEr put {' and '.join(absent)} into {library}" if absent else ""
+    where = "pycocoevalcap/spice/lib (`python -c 'import pycocoevalcap; print(pycocoevalcap.__path__)'` says where)"
+    return f"for SPICE and SPIDEr put {' and '.join(absent)} into {where}" if absent else ""
 
 
 def corpus_bleu(counts: np.ndarray) -> float:
