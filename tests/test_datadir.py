@@ -48,7 +48,7 @@ def test_sorted_by_code_point_as_lc_all_c(tmp_path):
 )
 def test_bad_tables_are_refused(tmp_path, text, words):
     path = tmp_path / "wav.scp"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError) as error:
         datadir.read_table(path)
     assert all(word in str(error.value) for word in words), error.value
