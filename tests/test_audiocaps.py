@@ -1,6 +1,7 @@
 """egs/audiocaps on a miniature of AudioCaps' and AudioSet's layout."""
 
 import csv
+import importlib
 import json
 import os
 import shutil
@@ -43,6 +44,80 @@ def write(path: Path, samples: np.ndarray) -> None:
 def write_csv(path: Path, rows: list[tuple]) -> None:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("audiocap_id", "youtube_id", "start_time", "caption"), *rows])
+
+
+@pytest.fixture
+def segments(monkeypatch):
+    """egs/audiocaps/local/segments.py, as the program itself imports it."""
+    monkeypatch.syspath_prepend(ROOT / "egs" / "audiocaps" / "local")
+    yield importlib.import_module("segments")
+    sys.modules.pop("segments")
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("A man speaks.", "a man speaks"),
+        ("Rain  falls\nhard!", "rain falls hard"),
+        ("a dog barks, and A cat", "a dog barks, and A cat"),
+        ("It rains", "it rains"),
+        ("Man's voice", "man's voice"),
+        ('"Hello", a man says', '"hello", a man says'),
+        ("Émile rit", "émile rit"),
+        ("E\u0301mile rit", "e\u0301mile rit"),
+        ("Ärzte reden", "ärzte reden"),
+        ("\u01c5ep", "\u01c6ep"),
+        *((text, text) for text in ("TV plays", "I hear a dog", "I'm here", "I\u2019m here", "TVs play", "A/C hums")),
+        *(
+            (text, text)
+            for text in ("X-ray hums", "T\u2011shirt", "McDonald sings", "2 men talk", "\u0130stanbul", "犬", "")
+        ),
+    ],
+)
+def test_captions_read_as_inside_a_sentence(segments, caption, expected):
+    assert segments.mid_sentence(caption) == expected == segments.mid_sentence(expected)
+
+
+HEAD = "audiocap_id,youtube_id,start_time,caption\n"
+
+
+def test_line_breaks_and_commas_without_quotes_belong_to_the_caption(segments, tmp_path):
+    """As train.csv of AudioCaps 2.0 was published (cdjkim/audiocaps, issue 23)."""
+    (tmp_path / "train.csv").write_text(
+        HEAD + "7,IAosP90cdsE,30,An engine chugs loudly with muffled\nspeech in the background\n"
+        '8,2Cnv0FADwfo,30,"a dog, whimpers"\n9,NWZK4Mm3aNc,0,heavy wind, then a loud\n'
+        "bang, and\n2 dogs\n\n10,x,5,rain\n"
+    )
+    found = [
+        (entry.youtube_id, entry.start, entry.captions) for entry in segments.read_segments(tmp_path / "train.csv")
+    ]
+    assert found == [
+        ("IAosP90cdsE", 30, ["an engine chugs loudly with muffled speech in the background"]),
+        ("2Cnv0FADwfo", 30, ["a dog, whimpers"]),
+        ("NWZK4Mm3aNc", 0, ["heavy wind, then a loud bang, and 2 dogs"]),
+        ("x", 5, ["rain"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (b"speech in the background\n", "train.csv:2: no youtube_id"),  # goes on with no row
+        (b"1,abc,30,rain\n2,abc\n", "train.csv:3: no youtube_id"),
+        (b"1,abc,30,rain\n2,abc,soon,wind\n", "train.csv:3: no youtube_id"),
+        (b"1,abc,30,rain\nx,y,z,wind\n", "train.csv:3: no youtube_id"),
+        (b"1,abc,30,rain\n2,abd,30,\n", "train.csv:3: no youtube_id"),
+        ("1,abc,30,\u200b\n".encode(), "train.csv:2: no youtube_id"),
+        (b'1,abc,30,"rain\n2,abd,30,wind\n3,abe,30,a dog\n', "train.csv:4: a caption that begins with a quote"),
+        ("1,abc,30,Tür\n".encode("latin-1"), "not UTF-8"),
+        (b"1,abc,30,rain\0\xff\n", "train.csv"),
+    ],
+)
+def test_rows_that_are_broken_are_named(segments, tmp_path, rows, message):
+    (tmp_path / "train.csv").write_bytes(HEAD.encode() + rows)
+    with pytest.raises(DataError, match=message) as error:
+        segments.read_segments(tmp_path / "train.csv")
+    assert "\n" not in str(error.value)
 
 
 @pytest.fixture(params=[False])
@@ -95,7 +170,7 @@ def test_files_of_all_names_and_formats_are_found(corpus):
     assert "train: 12 clips, 8 found, 1 missing, 3 unfit" in result.stderr
     clips = load_datadir(corpus.parent / "data" / "train")
     assert [clip.id for clip in clips] == [f"Y-tr_{i:07d}_{30 + i}" for i in range(8)]
-    assert clips[3].captions == ("A sound, number 3",) and clips[3].labels == (clips[3].id,)
+    assert clips[3].captions == ("a sound, number 3",) and clips[3].labels == (clips[3].id,)
     for number, clip in enumerate(clips):
         spectrum = np.abs(np.fft.rfft(read_clip(clip.path, 16000)[2000:12000] * np.hanning(10000)))
         assert abs(spectrum.argmax() * 1.6 - (200 + 50 * number)) < 2, clip.path
@@ -149,6 +224,7 @@ def test_events_come_from_audioset_and_clips_without_are_left_out(corpus):
         (lambda c: [f.unlink() for f in (c / "audio").glob("val*")], "valid: 0 of 4 clips have readable audio"),
         (lambda c: (c.parent / "AudioSet" / "ontology.json").write_text("{}"), "not AudioSet's ontology"),
         (lambda c: (c.parent / "AudioSet" / "x_segments.csv").write_text('a, 1, 2, "/m/cow"\n'), "x_segments.csv:1"),
+        (lambda c: (c.parent / "AudioSet" / "x_segments.csv").write_bytes(b"\xe9"), "x_segments.csv: not UTF-8"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_and_nothing_written(corpus, damage, message):

@@ -1,5 +1,7 @@
 """Scores of captions."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,23 @@ def test_scores_of_pycocoevalcap():
     assert values["meteor"][0] > 0.9 > values["meteor"][1] and values["cider"][0] > values["cider"][1]
     assert values["bleu4"].shape == (3, 10) and corpus_bleu(values["bleu4"][:1]) == pytest.approx(1)
     assert corpus_bleu(values["bleu4"]) < 0.5  # half of what there is to say is not said
+
+
+@pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
+def test_scores_do_not_depend_on_the_locale(monkeypatch):
+    """Turkish has a decimal comma and another small I; Java is told of it as the system's locale would tell it."""
+    truth, said = [["Überall bellen Hunde IN FRONT"], TRUTH[0]], ["überall bellen hunde in front", TRUTH[0][1]]
+    options = "-Duser.language=tr -Duser.country=TR -Dfile.encoding=US-ASCII"
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", options)
+    found = [captioning.coco_scores(truth, said)]
+    assert os.environ["JAVA_TOOL_OPTIONS"] == options
+    monkeypatch.delenv("JAVA_TOOL_OPTIONS")
+    found.append(captioning.coco_scores(truth, said))
+    assert "JAVA_TOOL_OPTIONS" not in os.environ
+    for values in found:
+        assert values["rouge_l"][0] == pytest.approx(1)  # nothing of the umlaut is lost
+        for name, value in found[0].items():
+            np.testing.assert_array_equal(values[name], value)
 
 
 def test_bleu_of_a_corpus_is_that_of_pycocoevalcap():

@@ -1,8 +1,10 @@
 """Stage 0 of the three corpora: splits, captions, and what happens when something cannot be had."""
 
 import csv
+import hashlib
 import importlib
 import logging
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -52,15 +54,22 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def mini(corpus, tmp_path):
-    """(module, fill): `fill(n)` puts files for n sounds of the catalogue into tmp_path/cache."""
+def mini(corpus, tmp_path, monkeypatch):
+    """(module, fill): `fill(n)` puts n sounds into tmp_path/cache, each of which holds its name, and lists them so."""
     data = corpus("mini", "data")
 
     def fill(count: int) -> None:
         (tmp_path / "cache" / "audio").mkdir(parents=True)
         rows = sorted(data.read_catalogue(data.CATALOGUE), key=lambda row: row["package"])
-        for row in rows[:count]:
-            data.audio_file(tmp_path / "cache", row).touch()
+        for number, row in enumerate(rows):
+            if number < count:
+                data.sound(tmp_path / "cache", row).target.write_text(row["clip"])
+            row["sha256"] = hashlib.sha256(row["clip"].encode()).hexdigest()
+        with open(tmp_path / "clips.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, data.COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        monkeypatch.setattr(data, "CATALOGUE", tmp_path / "clips.csv")
 
     return data, fill
 
@@ -77,12 +86,14 @@ def test_mini_catalogue_meets_the_issue(mini):
     rows = data.read_catalogue(data.CATALOGUE)
     kinds = Counter(row["kind"] for row in rows)
     assert len(rows) >= 200 and len({row["label"] for row in rows}) >= 120
+    assert len({row["sha256"] for row in rows}) == len(rows)
     assert 20 <= len(kinds) <= 30 and min(kinds.values()) >= 5
     assert len({row["general"].split("|")[-1] for row in rows}) == len(kinds)
     for row in rows:
         captions = [row["caption"], *row["general"].split("|")]
         assert all(text == text.lower().strip() and not text.endswith(".") for text in captions), row
         assert 2 <= len(captions) <= 3 and len(set(captions)) == len(captions), row
+        assert re.fullmatch("[0-9a-f]{64}", row["sha256"]), row
         assert row["label"].split() == [row["label"]] and "," not in row["label"] + row["kind"], row
 
 
@@ -120,6 +131,35 @@ def test_mini_goes_on_without_a_package(mini, tmp_path, monkeypatch, caplog):
     assert sum(map(len, load_splits(tmp_path / "out").values())) == 80
     assert "missing: package tuxpaint-stamps-default (80 clips): no network" in caplog.text
     assert "- missing: package tuxpaint-stamps-default" in (tmp_path / "out" / "SOURCES.md").read_text()
+
+
+def test_mini_replaces_or_leaves_out_what_is_not_the_listed_sound(mini, tmp_path, monkeypatch, caplog):
+    """All sounds of the cache but 100 are one bell; of the packages, one has the sounds and one has another version."""
+    data, fill = mini
+    fill(10**6)
+    rows = data.read_catalogue(data.CATALOGUE)
+    for row in rows[100:]:
+        data.sound(tmp_path / "cache", row).target.write_text("a bell")
+    packages = [row["package"] for row in rows[100:]]
+    good, other = sorted(set(packages))[0], sorted(set(packages))[1]
+
+    def fetch(name, cache):
+        if name not in (good, other):
+            raise data.packages.PackageError("no network")
+        return Path(f"{name}_1_all.deb")
+
+    def deb_files(path, wanted):
+        for row in rows:
+            if f"{row['package']}_1_all.deb" == path.name and wanted(row["path"]):
+                yield row["path"], (row["clip"] if row["package"] == good else "a bell").encode()
+
+    monkeypatch.setattr(data.packages, "fetch", fetch)
+    monkeypatch.setattr(data.packages.archives, "deb_files", deb_files)
+    monkeypatch.setattr(data.packages.shutil, "which", str)
+    taken, problems = data.fetch_all(rows, tmp_path / "cache")
+    assert len(taken) == 100 + packages.count(good)
+    assert all(data.sound(tmp_path / "cache", row).target.read_text() == row["clip"] for row in taken)
+    assert sum("is another sound than clips.csv lists" in line for line in problems) == packages.count(other)
 
 
 def test_mini_stops_with_too_few_clips(mini, tmp_path, monkeypatch):
@@ -272,20 +312,34 @@ def test_esc50_captions_cover_all_classes():
         assert 3 <= len(phrases) == len(set(phrases)) and all(text == text.lower() for text in phrases), category
 
 
+HEAD = "filename,fold,category,src_file\n"
+
+
+def meta(folder: Path) -> Path:
+    return folder / "meta" / "esc50.csv"
+
+
 @pytest.mark.parametrize(
     ("break_it", "words"),
     [
-        (lambda d: (d / "meta" / "esc50.csv").unlink(), ["esc50.csv: not found", "--esc50_dir", "git clone"]),
+        (lambda d: meta(d).unlink(), ["esc50.csv: not found", "--esc50_dir", "git clone"]),
         (lambda d: next((d / "audio").iterdir()).unlink(), ["audio", "not found, nor as .wav or .ogg", "--esc50_dir"]),
-        (lambda d: (d / "meta" / "esc50.csv").write_text("filename,fold\n"), ["lists no clips"]),
-        (lambda d: (d / "meta" / "esc50.csv").write_text("filename,fold\na.wav,1\n"), ["esc50.csv:2", "src_file"]),
+        (lambda d: meta(d).write_text("filename,fold\n"), ["has no column category, src_file", "git clone"]),
+        (lambda d: meta(d).write_text(HEAD), ["lists no clips", "git clone"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1\n"), ["esc50.csv:2", "src_file"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1,\u200b,7\n", encoding="utf-8"), ["esc50.csv:2", "category"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1,tür,7\n", encoding="latin-1"), ["not UTF-8", "iconv"]),
+        (lambda d: meta(d).write_text(HEAD + "a.wav,1,dog,7\n", encoding="utf-16"), ["not UTF-8"]),
     ],
 )
-def test_esc50_errors_say_what_to_do(esc_dir, tmp_path, break_it, words):
+def test_esc50_errors_say_what_to_do(corpus, esc_dir, tmp_path, monkeypatch, break_it, words):
     break_it(esc_dir)
-    result = run("esc50", "--esc50_dir", esc_dir, "--out", tmp_path / "out")
-    assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert all(word in result.stderr for word in words), result.stderr
+    conf = ROOT / "egs/esc50/conf/data.yaml"
+    options = ["--esc50_dir", esc_dir, "--out", tmp_path / "out", "--conf", conf]
+    monkeypatch.setattr(sys, "argv", ["data.py", *map(str, options)])
+    with pytest.raises(DataError) as error:
+        corpus("esc50", "data").main()
+    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value), error.value
     assert not (tmp_path / "out").exists()
 
 

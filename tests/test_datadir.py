@@ -41,14 +41,30 @@ def test_sorted_by_code_point_as_lc_all_c(tmp_path):
         ("a 1\n\nb 2\n", ["wav.scp:2", "empty line", "remove"]),
         ("a 1\nb\n", ["wav.scp:2", "`b` has no value", "remove the line"]),
         ("a 1\nb  \n", ["wav.scp:2", "`b` has no value"]),
+        ("a 1\nb \u200b\n", ["wav.scp:2", "value of `b` is '\\u200b'", "can be seen"]),
+        ("a 1\nb\ufeff 1\n", ["wav.scp:2", "key 'b\\ufeff'", "rename"]),
+        ("a 1\nb x\u2028y\n", ["wav.scp:2", "value of `b`", "one line"]),
     ],
 )
 def test_bad_tables_are_refused(tmp_path, text, words):
     path = tmp_path / "wav.scp"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError) as error:
         datadir.read_table(path)
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_tabs_and_a_byte_order_mark_are_read(tmp_path):
+    (tmp_path / "text").write_bytes("\ufeffa\ta dog\tbarks\r\nb \t a cat\r\n".encode())
+    assert datadir.read_table(tmp_path / "text") == {"a": "a dog\tbarks", "b": "a cat"}
+
+
+def test_what_can_be_seen():
+    nothing = ["", " ", "\u200b", "\ufeff\u2060", "\u00ad", "\u3164", "\u2800", "\u0301", "\x07", "\u202e", "\u3000"]
+    assert not any(map(datadir.visible, nothing))
+    assert all(map(datadir.visible, ["a", "犬", "é", "🐕", "3", "!", "\u200ba"]))
+    assert all(map(datadir.is_name, ["dog", "犬", "Hund_groß", "a-1", "é"]))
+    assert not any(map(datadir.is_name, [*nothing, "a dog", "dog\u200b", "a\u00a0b", "a\tb"]))
 
 
 def test_missing_table_names_the_stage(tmp_path):
@@ -69,7 +85,7 @@ def _edit(path: Path, old: str, new: str) -> None:
         ("text", "b-c0 a dog barks", "b-c0 ", ["text:3", "no value"]),
         ("caption2clip", "b-c0 b\n", "", ["caption2clip", "lacks b-c0"]),
         ("utt2label", "b dog\n", "", ["utt2label", "no label", "b"]),
-        ("utt2label", "lamb,sheep", "lamb,,sheep", ["utt2label", "`lamb,,sheep`", "label,label"]),
+        ("utt2label", "lamb,sheep", "lamb,,sheep", ["utt2label", "'lamb,,sheep'", "label,label"]),
         ("wav.scp", "b b.wav\n", "", ["wav.scp", "lacks b"]),
         ("clip2source", "b r2\n", "", ["clip2source", "no source", "b"]),
     ],
@@ -101,7 +117,12 @@ def test_split_without_clips(folder):
     ("clip", "word"),
     [
         (Clip("a", "a.wav", (), ("dog",), "a"), "no caption"),
-        (Clip("a", "a.wav", ("",), ("dog",), "a"), "one line of text"),
+        (Clip("a", "a.wav", ("",), ("dog",), "a"), "no value"),
+        (Clip("a", "a.wav", ("\u200b",), ("dog",), "a"), "can be seen"),
+        (Clip("a", "a.wav", ("a\u2028b",), ("dog",), "a"), "one line of text"),
+        (Clip("a", "a.wav", ("a dog",), ("Male speech",), "a"), "'Male speech'; it must be one word"),
+        (Clip("a", "a.wav", ("a dog",), ("male,dog",), "a"), "'male,dog'; it must be one word without comma"),
+        (Clip("a", "a.wav", ("a dog",), ("dog",), "a", ("\u200b",)), "it must be one word"),
         (Clip("a", "a.wav", ("two\nlines",), ("dog",), "a"), "one line of text"),
         (Clip("a b", "a.wav", ("a dog",), ("dog",), "a"), "white space"),
     ],
@@ -149,14 +170,16 @@ def test_splits_share_nothing(tmp_path):
     cow = Clip("c", "c.wav", ("a cow",), ("cow",), "r3")
     datadir.write_splits(tmp_path, {"train": CLIPS, "test": [cow]})
     before = (tmp_path / "test" / "wav.scp").read_text()
+    train = [replace(cow, id="d", path="d.wav", source="r9"), *CLIPS]
     for test, message in (
         ([replace(cow, source="r1")], r"train and test share 1 original recording.*: r1; keep each in one split"),
         ([CLIPS[0]], r"share 1 clip.*: b"),
+        ([replace(cow, path="b.wav")], r"share 1 audio file.*: b.wav"),
         ([], "no clips for this split"),
         ([replace(cow, id="a cow")], "white space"),
     ):
         with pytest.raises(DataError, match=message):
-            datadir.write_splits(tmp_path, {"train": [replace(cow, id="d"), *CLIPS], "test": test})
+            datadir.write_splits(tmp_path, {"train": train, "test": test})
         assert (tmp_path / "test" / "wav.scp").read_text() == before
         assert "d" not in (tmp_path / "train" / "wav.scp").read_text().split()
 
@@ -164,3 +187,12 @@ def test_splits_share_nothing(tmp_path):
 def test_scp_path_is_relative_inside_the_repository(tmp_path):
     assert datadir.scp_path(tmp_path / "data" / "a.wav", tmp_path) == "data/a.wav"
     assert datadir.scp_path(Path("/elsewhere/a.wav"), tmp_path) == "/elsewhere/a.wav"
+
+
+def test_train_needs_two_kinds(tmp_path):
+    cow = Clip("c", "c.wav", ("a cow",), ("cow",), "r3")
+    calf = replace(cow, id="d", path="d.wav", labels=("calf", "cow"), source="r4")
+    datadir.check_splits({"train": CLIPS, "valid": [cow], "test": [calf]})
+    with pytest.raises(DataError, match=r"train: all clips are of the kind cow; .* two kinds"):
+        datadir.write_splits(tmp_path, {"train": [cow, calf], "test": CLIPS})
+    assert not list(tmp_path.iterdir())

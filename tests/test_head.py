@@ -16,8 +16,8 @@ def late(azimuth: float) -> float:
     return -5e-4 * np.sin(np.deg2rad(azimuth))
 
 
-def toy_sofa(path, first_ear_left: bool = True):
-    """Impulses at 48 kHz from all around, SOFA's azimuth counterclockwise."""
+def toy_sofa(path, first_ear_left: bool = True, damage=lambda sofa: None):
+    """Impulses at 48 kHz from all around, up to 6 dB weaker in the far ear; SOFA's azimuth counterclockwise."""
     import sofar
 
     sofa = sofar.Sofa("SimpleFreeFieldHRIR")
@@ -25,13 +25,58 @@ def toy_sofa(path, first_ear_left: bool = True):
     responses = np.zeros((len(azimuth), 2, 96))
     for row, angle in enumerate(azimuth):
         delay = round(48000 * late(-angle))
-        responses[row, 0, 40 - delay // 2] = responses[row, 1, 40 - delay // 2 + delay] = 1
+        level = 10 ** (0.15 * np.sin(np.deg2rad(angle)))
+        responses[row, 0, 40 - delay // 2], responses[row, 1, 40 - delay // 2 + delay] = level, 1 / level
     sofa.Data_IR, sofa.Data_SamplingRate = responses, 48000
     sofa.SourcePosition = np.stack([azimuth, 0 * azimuth, 0 * azimuth + 1.4], axis=1)
     ears = np.array([[0, 0.09, 0], [0, -0.09, 0]])
     sofa.ReceiverPosition = ears if first_ear_left else ears[::-1]
+    damage(sofa)
     sofar.write_sofa(str(path), sofa)
     return path
+
+
+def mirror(sofa):
+    sofa.SourcePosition = sofa.SourcePosition * [-1, 1, 1] % [360, 360, 360]
+
+
+def exchange_levels(sofa):
+    sofa.Data_IR = np.abs(sofa.Data_IR).max(axis=2, keepdims=True)[:, ::-1] * (sofa.Data_IR > 0)
+
+
+def keep_behind(sofa):
+    chosen = np.abs(sofa.SourcePosition[:, 0] - 180) < 100
+    sofa.SourcePosition, sofa.Data_IR = sofa.SourcePosition[chosen], sofa.Data_IR[chosen]
+
+
+def look_in_degrees(sofa, azimuth):
+    sofa.ListenerView, sofa.ListenerUp = np.array([[azimuth, 0, 1.0]]), np.array([[azimuth, 90, 1.0]])
+    sofa.ListenerView_Type, sofa.ListenerView_Units = "spherical", "degree, degree, metre"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (mirror, "left that ear is -.* dB louder and -.* samples earlier.*mirrored"),
+        (lambda sofa: setattr(sofa, "Data_IR", sofa.Data_IR[:, ::-1]), "left that ear is -.* dB.*exchanged"),
+        (exchange_levels, r"that ear is -.* dB louder and \+.* samples earlier"),
+        (lambda sofa: setattr(sofa, "SourcePosition", (sofa.SourcePosition + [90, 0, 0]) % [360, 91, 9]), "both must"),
+        (keep_behind, "no response around -45 degrees"),
+        (lambda sofa: setattr(sofa, "ListenerView", np.array([[0, 1.0, 0]])), r"ListenerView is \[0.0, 1.0, 0.0\]"),
+        (lambda sofa: setattr(sofa, "ListenerUp", np.array([[0, 0, -1.0]])), "ListenerUp is"),
+        (lambda sofa: setattr(sofa, "ListenerPosition", np.array([[1.0, 0, 0]])), "ListenerPosition is"),
+        (lambda sofa: look_in_degrees(sofa, 90.0), "ListenerView is"),
+        (lambda sofa: look_in_degrees(sofa, 0.0), None),
+    ],
+)
+def test_a_file_whose_sounds_come_from_elsewhere_is_refused(tmp_path, damage, message):
+    path = toy_sofa(tmp_path / "head.sofa", damage=damage)
+    if message is None:
+        assert read_head(path, RATE).responses.shape == (36, 2, 32)
+        return
+    with pytest.raises(DataError, match=message) as error:
+        read_head(path, RATE)
+    assert "head.sofa" in str(error.value) and "\n" not in str(error.value)
 
 
 def delay_of(response: np.ndarray) -> float:

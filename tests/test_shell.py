@@ -109,7 +109,8 @@ def other_python(tmp_path) -> Path:
     return path
 
 
-def test_users_python_without_spclap_is_refused(skeleton, other_python):
+def test_users_python_without_spclap_is_refused(skeleton, other_python, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # the caller's shell may name a folder with a package of that name
     (skeleton / "spclap").mkdir()  # a package in the current folder is not an installed one
     (skeleton / "spclap" / "__init__.py").touch()
     result = source(skeleton, "echo $status", str(other_python))

@@ -1,6 +1,8 @@
 """The table program."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,26 @@ def test_provenance_tells_how_figures_were_made(tmp_path):
     (model.parent / "single").mkdir()
     (model.parent / "single" / "scores.json").write_text(json.dumps({**scores, "git": "def", "results": []}))
     assert "/mini/seed0 | abc-dirty; def | 2 | Linux |" in show("--provenance", tmp_path).stdout
+
+
+def test_words_that_would_break_a_table_stay_in_their_cells(tmp_path):
+    for folder in ("a|b", "c\nd"):
+        scores(tmp_path / folder / "m", row("scl|\n x", "direction_1src", 80.0))
+    out = show(tmp_path / "a|b", tmp_path / "c\nd").stdout
+    table = [line for line in out.splitlines() if line.startswith("|")]
+    assert len(table) == 4 and {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {5}
+    assert f"| {tmp_path}/a\\|b | scl\\| x | 0 | 80.0 [79.0, 81.0] |" in table
+
+
+def test_the_command_holds_no_path_of_this_machine(tmp_path):
+    origins = {"protocol": {}, "git": "a", "torch": "2", "machine": "Linux"}
+    origins["results"] = [row("a", "direction_1src", 1.0)]
+    (tmp_path / "exp" / "a").mkdir(parents=True)
+    (tmp_path / "exp" / "a" / "scores.json").write_text(json.dumps(origins))
+    command = [sys.executable, ROOT / "utils" / "show_results.py", "--provenance", tmp_path / "exp"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
+    program = os.path.relpath(ROOT / "utils" / "show_results.py", tmp_path)
+    assert f"Made by `python {program} --provenance exp`." in out
 
 
 def test_full_adds_the_other_ranks(tmp_path):

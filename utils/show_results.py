@@ -8,6 +8,7 @@ compared in one table, whose first column tells them apart.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def merge(rows: list[dict]) -> list[dict]:
         first = found.setdefault(name, row)
         if first is not row and any(first[key] != row[key] for key in NUMBERS):
             what = "corpus {}, tag {}, seed {}, metric {}".format(*name[:4])
-            two = f"{cell(first)} of n = {first['n']} and {cell(row)} of n = {row['n']}"
+            two = f"{figure(first)} of n = {first['n']} and {figure(row)} of n = {row['n']}"
             raise ResultsError(f"{what}: two figures, {two}; show their files in separate calls")
     return list(found.values())
 
@@ -106,22 +107,33 @@ def provenance(folders: list[Path]) -> str:
     protocols = {name: text for score in scores for name, text in score["protocol"].items()}
     lines = ["### Protocol", "", *(f"- {name}: {text}" for name, text in protocols.items()), "", "### Runs", ""]
     times = "seconds of stages 0 to 5, last time each made something"
-    lines += [f"| run | git at scoring | torch | machine | {times} |", "|---|---|---|---|---|"]
+    rows = []
     for run, models in runs.items():  # models of a run may have been scored at different times
         made = ["; ".join(dict.fromkeys(score[key] for score in models)) for key in ("git", "torch", "machine")]
-        lines.append(f"| {run} | {' | '.join(made)} | {stage_times(run)} |")
-    return "\n".join(lines)
+        rows.append([run, *made, stage_times(run)])
+    return "\n".join([*lines, *markdown(["run", "git at scoring", "torch", "machine", times], rows)])
 
 
 def stage_times(run: Path) -> str:
     """Seconds of stages 0 to 5 when they last made something, - for a stage that never did."""
     log = run / "stage_times.tsv"
-    lines = [line.split("\t") for line in log.read_text().splitlines()] if log.is_file() else []
+    lines = [line.split("\t") for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
     last = {line[0]: line[1] for line in lines}
     return ", ".join(last.get(str(stage), "-") for stage in range(6))
 
 
-def cell(row: dict | None) -> str:
+def cell(value: object) -> str:
+    """Text of a table's cell: on one line, and what would end the cell escaped."""
+    return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def markdown(head: list, rows: list[list]) -> list[str]:
+    """Lines of a table."""
+    first, *rest = (f"| {' | '.join(map(cell, line))} |" for line in (head, *rows))
+    return [first, "|" + "---|" * len(head), *rest]
+
+
+def figure(row: dict | None) -> str:
     """`71.5 [67.0, 76.0]`, or - for nothing."""
     return "-" if row is None else f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
 
@@ -136,10 +148,8 @@ def table(rows: list[dict], metrics: list[str]) -> str:
     lines = list(dict.fromkeys(key[:-1] for key in found))
     metrics = [metric for metric in metrics if any(row["metric"] == metric for row in rows)]
     head = [*("model" if name == "tag" else name for name in names), *metrics]
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for line in lines:
-        cells = [*map(str, line), *(cell(found.get((*line, metric))) for metric in metrics)]
-        out.append("| " + " | ".join(cells) + " |")
+    cells = [[*line, *(figure(found.get((*line, metric))) for metric in metrics)] for line in lines]
+    out = markdown(head, cells)
     counts = {metric: sorted({row["n"] for row in rows if row["metric"] == metric}) for metric in metrics}
     out += ["", "n: " + ", ".join(f"{metric} {'/'.join(map(str, n))}" for metric, n in counts.items())]
     return "\n".join(out)
@@ -169,6 +179,12 @@ def documents(folders: list[Path]) -> list[str]:
     ]
 
 
+def command() -> str:
+    """How this program was called, with paths as from the folder it was called in."""
+    program, *arguments = (os.path.relpath(word) if os.path.isabs(word) else word for word in sys.argv)
+    return " ".join(["python", program, *arguments])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH")
@@ -185,7 +201,7 @@ def main() -> int:
     except ResultsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    head = ["# Results", f"Made by `python {' '.join(sys.argv)}`."] if args.provenance else []
+    head = ["# Results", f"Made by `{command()}`."] if args.provenance else []
     further = ["## R@5, R@10 and mean rank", report(rows, FULL)] if args.full else []
     if args.full:
         further += documents([path for path in args.paths if path.is_dir()])

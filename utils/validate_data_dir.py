@@ -2,45 +2,93 @@
 """Check data directories (wav.scp, text, caption2clip, utt2label); exit 1 with a short list of problems.
 
 With several directories, e.g. data/mini/{train,valid,test}, also check that they share no clip and no
-original recording (clip2source). Uses the standard library only.
+original recording (clip2source). Uses the standard library only; spclap/data/datadir.py refuses the same, and a test
+holds the two together.
 """
 
 import argparse
 import os
+import re
 import sys
+import unicodedata
 from itertools import combinations
 from pathlib import Path
 
 SHOWN = 5  # problems of one sort that are listed
 REQUIRED = ("wav.scp", "text", "caption2clip", "utt2label")
 OPTIONAL = ("clip2source", "utt2event")
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that show nothing
+LFS = b"version https://git-lfs"  # what Git LFS leaves where a file was not fetched
+
+
+def visible(text: str) -> bool:
+    """Whether there is anything to read: more than white space, characters of no width and marks without a letter."""
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in FILLERS for char in text)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a key or a label: one word, all of which can be seen."""
+    return visible(text) and text.isprintable() and " " not in text
+
+
+def problem_of(key: str, value: str) -> str:
+    """What is wrong with a line of a table, or nothing."""
+    if key and not value:
+        return f"key `{key}` has no value; write `key value` or remove the line"
+    if not is_name(key):
+        return f"key {key!r} is empty or has white space or characters that cannot be seen; rename it"
+    if not visible(value) or len(value.splitlines()) != 1:
+        return f"value of `{key}` is {value!r}; it must be one line of text that can be seen"
+    return ""
 
 
 def read_table(path: Path, problems: list[str]) -> dict[str, str]:
-    """`key value` lines; what is wrong with them goes to `problems`, in file order."""
+    """Lines of a key, spaces or tabs, and a value; what is wrong with them goes to `problems`, in file order."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: cannot be read: {error}; rerun stage 0")
+        problems.append(f"{path}: cannot be read as UTF-8 text: {error}; correct it or rerun stage 0")
         return {}
     if lines[-1] == "":
         lines.pop()
     table: dict[str, str] = {}
     last, found = "", []
     for number, line in enumerate(lines, 1):
-        key, _, value = line.partition(" ")
+        key, value = (*re.split(r"[ \t]+", line, maxsplit=1), "")[:2]
+        value = value.strip()
         if not line.strip():
             found.append(f"{path}:{number}: empty line; remove it")
-        elif not key or not value.strip():
-            found.append(f"{path}:{number}: key `{key}` has no value; write `key value` or remove the line")
+            continue
+        if problem := problem_of(key, value):
+            found.append(f"{path}:{number}: {problem}")
         elif key in table:
             found.append(f"{path}:{number}: duplicate key `{key}`; keep one line of it")
         elif key < last:
             found.append(f"{path}:{number}: key `{key}` comes after `{last}`; sort with LC_ALL=C sort -k1,1")
-        table.setdefault(key, value.strip())
+        table.setdefault(key, value)
         last = key
     problems += shortened(found)
     return table
+
+
+def check_names(path: Path, table: dict[str, str], problems: list[str]) -> None:
+    """Report values `name,name` of which one is no name."""
+    wrong = {key: value for key, value in table.items() if value and not all(map(is_name, value.split(",")))}
+    lines = [f"{path}: `{key}` has {value!r}" for key, value in wrong.items()]
+    if lines:
+        problems += [*shortened(lines), "  write label,label, each one word without white space"]
+
+
+def audio_problem(path: str) -> str:
+    """Why a file holds no sound, as far as its first bytes tell, or nothing."""
+    if not os.path.isfile(path):
+        return "no file"
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(LFS))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "a Git LFS pointer (run git lfs pull)" if start == LFS else "" if start else "empty (0 bytes)"
 
 
 def shortened(found: list[str]) -> list[str]:
@@ -69,9 +117,13 @@ def check_dir(folder: Path, problems: list[str]) -> dict[str, dict[str, str]]:
     if not paths and (folder / "wav.scp").exists():
         problems.append(f"{folder / 'wav.scp'}: the split has no clips; add some or rerun stage 0")
     scp = folder / "wav.scp"
-    missing = [f"{scp}: {key}: no file {path}" for key, path in paths.items() if not os.path.isfile(path)]
-    if missing:
-        problems += [*shortened(missing), "  correct the paths or rerun stage 0"]
+    bad = [f"{scp}: {key}: {problem} {path}" for key, path in paths.items() if (problem := audio_problem(path))]
+    if bad:
+        problems += [*shortened(bad), "  correct the paths, fetch the files or rerun stage 0"]
+    for name in tables.keys() & {"utt2label", "utt2event"}:
+        check_names(folder / name, tables[name], problems)
+    if folder.name == "train" and len(kinds := {value.split(",")[-1] for value in tables["utt2label"].values()}) == 1:
+        problems.append(f"{folder}: all clips are of the kind {kinds.pop()}; a scene of two sources needs two kinds")
     owners = tables["caption2clip"]
     compare(f"{folder}/caption2clip", owners, "text", tables["text"], problems)
     compare(f"{folder}/caption2clip (clips)", owners.values(), "wav.scp", paths, problems)
@@ -81,19 +133,20 @@ def check_dir(folder: Path, problems: list[str]) -> dict[str, dict[str, str]]:
     return tables
 
 
+def owned(tables: dict[str, dict[str, str]]) -> dict[str, set[str]]:
+    """What a directory must share with no other one."""
+    paths = tables["wav.scp"]
+    recordings = tables["clip2source"].values() if "clip2source" in tables else paths
+    return {"clip": set(paths), "audio file": set(paths.values()), "original recording": set(recordings)}
+
+
 def check_pairs(tables: dict[Path, dict[str, dict[str, str]]], problems: list[str]) -> None:
-    """Report clips and original recordings that two directories share."""
+    """Report clips, files and original recordings that two directories share."""
     for (one, first), (other, second) in combinations(tables.items(), 2):
-        shared = {
-            "clip": set(first["wav.scp"]) & set(second["wav.scp"]),
-            "audio file": set(first["wav.scp"].values()) & set(second["wav.scp"].values()),
-            "original recording": set(first.get("clip2source", {}).values())
-            & set(second.get("clip2source", {}).values()),
-        }
-        for what, keys in shared.items():
-            if keys:
-                problems.append(f"{one} and {other} share {len(keys)} {what}(s); keep each in one split:")
-                problems.extend(shortened([f"  {key}" for key in sorted(keys)]))
+        for what, keys in owned(first).items():
+            if shared := keys & owned(second)[what]:
+                problems.append(f"{one} and {other} share {len(shared)} {what}(s); keep each in one split:")
+                problems.extend(shortened([f"  {key}" for key in sorted(shared)]))
 
 
 def main() -> int:

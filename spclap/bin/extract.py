@@ -3,6 +3,7 @@
 import argparse
 import io
 import logging
+import unicodedata
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,20 +26,31 @@ from spclap.scene.conf import FeatsConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
 
+SPECIAL = 10  # tokens that are no characters: unknown, begin, end and their like, generously
 DUMPABLE = ("yamnet",)  # content encoders that hear something without training or options
 
 
 def train_tokenizer(corpus: Corpus, conf: FeatsConf) -> None:
-    """dump/<corpus>/tokenizer.model: sentencepiece on training captions with places."""
+    """dump/<corpus>/tokenizer.model: sentencepiece on training captions with places.
+
+    Raises DataError for a vocabulary that is too small for the characters of the captions.
+    """
     sampler = corpus.sampler("train")
     scenes = [sampler.draw(np.random.default_rng([corpus.simu.seed, i]), 1 + i % 2, "") for i in range(4000)]
     captions = [caption for clip in load_datadir(corpus.data / "train") for caption in clip.captions]
     captions += [scene_caption(scene, range(scene.size)) for scene in scenes]
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(captions), model_writer=model, vocab_size=conf.vocab_size, hard_vocab_limit=False,
-        minloglevel=2, num_threads=1,
-    )  # fmt: skip
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(captions), model_writer=model, vocab_size=conf.vocab_size, hard_vocab_limit=False,
+            minloglevel=2, num_threads=1,
+        )  # fmt: skip
+    except RuntimeError as error:
+        characters = len(set(unicodedata.normalize("NFKC", "".join(captions))))
+        raise DataError(
+            f"{corpus.data / 'train' / 'text'}: {characters} different characters do not fit into a vocabulary of "
+            f"vocab_size {conf.vocab_size}; set vocab_size in conf/feats.yaml to more than {characters + SPECIAL}"
+        ) from error
     with atomic_path(corpus.dump / "tokenizer.model") as temporary:
         temporary.write_bytes(model.getvalue())
 

@@ -14,6 +14,7 @@ from spclap.data.decode import decode
 MIN_SECONDS = 0.1  # shorter recordings have no frame for every encoder
 CONTAINERS = (".m4a", ".mp4", ".aac", ".webm")  # what libsndfile does not read; the extra `m4a` does
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", *CONTAINERS)
+LFS = b"version https://git-lfs"  # what Git LFS leaves where a file was not fetched
 MP3_SLACK = 4 * 1152  # frames of MP3 that its header counts and the decoder drops at the ends; others are exact
 
 
@@ -39,7 +40,11 @@ def _absent(path: Path) -> str:
     """Why there is nothing to read, or nothing."""
     if not path.is_file():
         return "audio file not found"
-    return "audio file is empty (0 bytes)" if path.stat().st_size == 0 else ""
+    with path.open("rb") as file:
+        start = file.read(len(LFS))
+    if start == LFS:
+        return "is a Git LFS pointer, not the file; run git lfs pull"
+    return "" if start else "audio file is empty (0 bytes)"
 
 
 def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: float, hint: str = "") -> None:

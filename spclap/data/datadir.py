@@ -3,9 +3,11 @@
 A split directory holds `wav.scp` (clip_id path), `text` (caption_id caption), `caption2clip`
 (caption_id clip_id), `utt2label` (clip_id label[,label]) and `clip2source` (clip_id recording_id),
 each sorted by key (LC_ALL=C) without duplicates. `utt2event` (clip_id event[,event]) may say which sound events a clip
-holds, where these are not its kind alone.
+holds, where these are not its kind alone. utils/validate_data_dir.py refuses the same and needs no package.
 """
 
+import re
+import unicodedata
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ __all__ = [
 
 SPLITS = ("train", "valid", "test")
 SHOWN = 5  # keys listed in an error before "..."
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that show nothing
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,36 @@ def _listed(keys) -> str:
     return ", ".join(keys[:SHOWN]) + (f", ... ({len(keys)} in all)" if len(keys) > SHOWN else "")
 
 
-def read_table(path: Path) -> dict[str, str]:
-    """Read `key value` lines.
+def visible(text: str) -> bool:
+    """Whether there is anything to read: more than white space, characters of no width and marks without a letter."""
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in FILLERS for char in text)
 
-    Raises DataError with file and line for a missing file, an empty line, a key without value, a duplicate
-    key and an unsorted key.
+
+def is_name(text: str) -> bool:
+    """Whether a text can be a key or a label: one word, all of which can be seen."""
+    return visible(text) and text.isprintable() and " " not in text
+
+
+def _problem(key: str, value: str) -> str:
+    """What is wrong with a line of a table, or nothing."""
+    if key and not value:
+        return f"key `{key}` has no value; write `key value` or remove the line"
+    if not is_name(key):
+        return f"key {key!r} is empty or has white space or characters that cannot be seen; rename it"
+    if not visible(value) or len(value.splitlines()) != 1:
+        return f"value of `{key}` is {value!r}; it must be one line of text that can be seen"
+    return ""
+
+
+def read_table(path: Path) -> dict[str, str]:
+    """Read lines of a key, spaces or tabs, and a value; a byte order mark is passed over.
+
+    Raises DataError with file and line for a missing file, an empty line, a key without value, a key or value with
+    nothing to see, a duplicate key and an unsorted key.
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise DataError(f"{path}: file not found; stage 0 makes it") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -73,12 +97,12 @@ def read_table(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     last = ""
     for number, line in enumerate(lines, 1):
-        key, _, value = line.partition(" ")
+        key, value = (*re.split(r"[ \t]+", line, maxsplit=1), "")[:2]
         value = value.strip()
         if not line.strip():
             raise DataError(f"{path}:{number}: empty line; remove it")
-        if not key or not value:
-            raise DataError(f"{path}:{number}: key `{key}` has no value; write `key value` or remove the line")
+        if problem := _problem(key, value):
+            raise DataError(f"{path}:{number}: {problem}")
         if key in table:
             raise DataError(f"{path}:{number}: duplicate key `{key}`; keep one line of it")
         if key < last:
@@ -89,12 +113,10 @@ def read_table(path: Path) -> dict[str, str]:
 
 
 def _table_text(path: Path, table: dict[str, str]) -> str:
-    """Sorted lines of a table; DataError for a key with white space and for a value that is not one line."""
+    """Sorted lines of a table; DataError for a key that is no name and for a value that is not one line."""
     for key, value in table.items():
-        if not key or key.split() != [key]:
-            raise DataError(f"{path}: key {key!r} is empty or has white space; rename it")
-        if not value.strip() or len(value.splitlines()) != 1:
-            raise DataError(f"{path}: value of `{key}` is {value!r}; it must be one line of text")
+        if problem := _problem(key, value.strip()):
+            raise DataError(f"{path}: {problem}")
     return "".join(f"{key} {table[key].strip()}\n" for key in sorted(table))
 
 
@@ -145,11 +167,11 @@ def load_datadir(path: Path) -> list[Clip]:
 
 
 def _lists(path: Path, table: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """Values `name,name` taken apart; DataError for an empty name or one with white space."""
+    """Values `name,name` taken apart; DataError where one of them is no name."""
     lists = {key: tuple(value.split(",")) for key, value in table.items()}
     for key, names in lists.items():
-        if not all(name and name.split() == [name] for name in names):
-            raise DataError(f"{path}: `{key}` has `{table[key]}`; write label,label")
+        if not all(map(is_name, names)):
+            raise DataError(f"{path}: `{key}` has {table[key]!r}; write label,label, each one word without white space")
     return lists
 
 
@@ -164,6 +186,8 @@ def _texts(folder: Path, clips: list[Clip]) -> dict[str, str]:
             raise DataError(f"{folder}: clip id `{clip.id}` is used twice; make ids unique")
         if not clip.captions or not clip.labels:
             raise DataError(f"{folder}: clip `{clip.id}` ({clip.path}) has no caption or no label; add one")
+        if bad := [name for name in (*clip.labels, *clip.events) if not is_name(name) or "," in name]:
+            raise DataError(f"{folder}: clip `{clip.id}` has the label {bad[0]!r}; it must be one word without comma")
         tables["wav.scp"][clip.id] = clip.path
         tables["utt2label"][clip.id] = ",".join(clip.labels)
         tables["clip2source"][clip.id] = clip.source
@@ -192,13 +216,13 @@ def scp_path(path: Path, root: Path | None = None) -> str:
 
 
 def check_splits(splits: dict[str, list[Clip]]) -> None:
-    """DataError when two splits share a clip or an original recording; lists some of the shared ids."""
-    seen: dict[str, dict[str, str]] = {"clip": {}, "original recording": {}}
+    """DataError when splits share a clip, a file or an original recording, or train has one kind of clips only."""
+    owners: dict[tuple[str, str], str] = {}  # (what, id) -> the first split that has it
     shared: dict[tuple[str, str, str], set[str]] = {}
     for split, clips in splits.items():
         for clip in clips:
-            for what, key in (("clip", clip.id), ("original recording", clip.source)):
-                first = seen[what].setdefault(key, split)
+            for what, key in (("clip", clip.id), ("audio file", clip.path), ("original recording", clip.source)):
+                first = owners.setdefault((what, key), split)
                 if first != split:
                     shared.setdefault((what, first, split), set()).add(key)
     for (what, first, split), keys in shared.items():
@@ -206,6 +230,8 @@ def check_splits(splits: dict[str, list[Clip]]) -> None:
             f"{first} and {split} share {len(keys)} {what}(s): {_listed(keys)}; "
             f"keep each in one split only (rerun stage 0)"
         )
+    if len(kinds := {clip.labels[-1] for clip in splits.get("train", ())}) == 1:
+        raise DataError(f"train: all clips are of the kind {kinds.pop()}; a scene of two sources needs two kinds")
 
 
 def write_splits(folder: Path, splits: dict[str, list[Clip]]) -> None:

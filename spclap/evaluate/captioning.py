@@ -5,9 +5,11 @@ that SPICE needs besides are there. What cannot be computed is left out, with a 
 """
 
 import importlib.util
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ COCO_HOW = (
     "for BLEU, ROUGE-L, METEOR and CIDEr, and with two files more SPICE and SPIDEr, `pip install -e .[captions]` and "
     "Java (default-jre-headless)"
 )
+JAVA = "-Duser.language=en -Duser.country=US -Dfile.encoding=UTF-8"  # METEOR writes numbers as the locale does
 SPICE_FILES = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 Values = dict[str, np.ndarray]  # metric -> value of each scene, or the counts that its statistic needs
 
@@ -82,7 +85,8 @@ def spice_missing() -> str:
     """What SPICE lacks besides, or nothing."""
     library = Path(importlib.util.find_spec("pycocoevalcap.spice").submodule_search_locations[0]) / "lib"
     absent = [name for name in SPICE_FILES if not (library / name).is_file()]
-    return f"for SPICE and SPIDEr put {' and '.join(absent)} into {library}" if absent else ""
+    where = "pycocoevalcap/spice/lib (`python -c 'import pycocoevalcap; print(pycocoevalcap.__path__)'` says where)"
+    return f"for SPICE and SPIDEr put {' and '.join(absent)} into {where}" if absent else ""
 
 
 def corpus_bleu(counts: np.ndarray) -> float:
@@ -111,6 +115,20 @@ def bleu_counts(truth: dict[int, list[str]], said: dict[int, list[str]]) -> np.n
 STATISTICS = {"bleu4": corpus_bleu}  # scores of a corpus that are no mean over its captions
 
 
+@contextmanager
+def english_java() -> Iterator[None]:
+    """Java programs that are started inside write numbers with a point and read UTF-8, whatever the user's locale."""
+    name, before = "JAVA_TOOL_OPTIONS", os.environ.get("JAVA_TOOL_OPTIONS")
+    os.environ[name] = f"{before or ''} {JAVA}".strip()
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+@english_java()
 def coco_scores(references: list[list[str]], captions: list[str]) -> Values:
     """Counts for BLEU-4, ROUGE-L, METEOR, CIDEr; SPICE and SPIDEr if they can run."""
     from pycocoevalcap.cider.cider import Cider

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from scipy.signal import fftconvolve
+from scipy.signal import correlate, fftconvolve
 
 from spclap.errors import DataError
 from spclap.scene.directions import DIRECTIONS, zone
@@ -44,7 +44,8 @@ def read_head(path: Path, sample_rate: int) -> Head:
     """Read a SOFA file (AES69, SimpleFreeFieldHRIR), resampled to `sample_rate` Hz; both ears together.
 
     DataError without the package sofar and for a file that cannot be read, has another convention, delays, positions
-    that are not spherical, or other receivers than two, the left ear first.
+    that are not spherical, a listener who does not look ahead from the middle, or other receivers than two, the left
+    ear first; and for responses that do not come from where the file says.
     """
     try:
         import sofar
@@ -61,6 +62,7 @@ def read_head(path: Path, sample_rate: int) -> Head:
         raise DataError(
             f"{path}: receivers at {ears.tolist()}; there must be two, the left ear first, in metres, y to the left"
         )
+    _check_listener(path, sofa)
     if sofa.SourcePosition_Type != "spherical" or np.any(sofa.Data_Delay):
         raise DataError(f"{path}: positions must be spherical and delays zero; convert the file")
     rate = float(np.squeeze(sofa.Data_SamplingRate))
@@ -68,7 +70,47 @@ def read_head(path: Path, sample_rate: int) -> Head:
     flat = soxr.resample(measured.reshape(-1, measured.shape[-1]).T, rate, sample_rate).T
     counterclockwise, elevation = np.asarray(sofa.SourcePosition, dtype=float)[:, :2].T
     azimuth = -((counterclockwise + 180) % 360 - 180)
-    return Head(flat.reshape(*measured.shape[:2], -1), azimuth, elevation)
+    head = Head(flat.reshape(*measured.shape[:2], -1), azimuth, elevation)
+    _check_sides(path, head)
+    return head
+
+
+def _check_listener(path: Path, sofa) -> None:
+    """DataError unless the listener is at the origin, looks along x and has z above, as azimuths are taken here."""
+    for name, said_by, expected in (
+        ("Position", "Position", (0, 0, 0)),
+        ("View", "View", (1, 0, 0)),
+        ("Up", "View", (0, 0, 1)),
+    ):
+        polar = getattr(sofa, f"Listener{said_by}_Type", "cartesian") == "spherical"
+        value = np.atleast_2d(np.asarray(getattr(sofa, f"Listener{name}"), dtype=float))
+        found = _cartesian(value) if polar else value
+        if not np.allclose(found, expected, atol=0.01):
+            raise DataError(f"{path}: Listener{name} is {value[0].tolist()}, expected {expected}; turn its positions")
+
+
+def _cartesian(positions: np.ndarray) -> np.ndarray:
+    """(n, 3) azimuth and elevation in degrees and radius -> (n, 3) x, y, z."""
+    azimuth, elevation, radius = positions.T * np.array([[np.pi / 180], [np.pi / 180], [1]])
+    across = radius * np.cos(elevation)
+    return np.stack([across * np.cos(azimuth), across * np.sin(azimuth), radius * np.sin(elevation)], axis=1)
+
+
+def _check_sides(path: Path, head: Head) -> None:
+    """DataError unless sounds from about 45 degrees to a side are louder and earlier in the ear of that side."""
+    for side, sign in (("left", -1), ("right", 1)):
+        chosen = (np.abs(head.azimuth * sign - 45) <= 20) & (np.abs(head.elevation) < 15)
+        if not chosen.any():
+            raise DataError(f"{path}: no response around {45 * sign} degrees, so nothing tells which ear is which")
+        near, far = np.moveaxis(head.responses[chosen][:, ::sign], 1, 0)[::-1]  # channel 1 is near at the right
+        louder = 10 * np.log10(np.square(near).sum(1) / np.square(far).sum(1))
+        lags = [correlate(b, a).argmax() - (len(a) - 1) for a, b in zip(near, far, strict=True)]
+        level, delay = float(np.median(louder)), float(np.median(lags))
+        if not (level > 0 and delay > 0):
+            raise DataError(
+                f"{path}: at 45 degrees to the {side} that ear is {level:+.1f} dB louder and {delay:+.0f} samples "
+                f"earlier, both must be above 0: azimuths mirrored or ears exchanged? Correct the file or leave it out"
+            )
 
 
 def diffuse_tail(head: Head, rt60: float, sample_rate: int, taps: int, rng: np.random.Generator) -> np.ndarray:

@@ -29,12 +29,15 @@ def events_of_clips(folder: Path) -> dict[str, tuple[str, ...]]:
         raise DataError(f"{folder}: holds no *_segments.csv; {HOW}")
     found: dict[str, tuple[str, ...]] = {}
     for path in tables:
-        with open(path, newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.reader(file, skipinitialspace=True), 1):
-                if not row or row[0].startswith("#"):
-                    continue
-                ids = row[3].split(",") if len(row) == 4 else []
-                if not ids or not all(name in names for name in ids):
-                    raise DataError(f"{path}:{number}: no AudioSet segment with labels of the ontology: {row}; {HOW}")
-                found[row[0]] = tuple(sorted({names[name] for name in ids}))
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-8 ({error}); {HOW}") from error
+        for number, row in enumerate(csv.reader(lines, skipinitialspace=True), 1):
+            if not row or row[0].startswith("#"):
+                continue
+            ids = row[3].split(",") if len(row) == 4 else []
+            if not ids or not all(name in names for name in ids):
+                raise DataError(f"{path}:{number}: no AudioSet segment with labels of the ontology: {row}; {HOW}")
+            found[row[0]] = tuple(sorted({names[name] for name in ids}))
     return found

@@ -1,16 +1,15 @@
 """Stage 0 of egs/audiocaps: AudioCaps' CSVs and a folder of audio as data/audiocaps/{train,valid,test}."""
 
 import argparse
-import csv
 import logging
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from audioset import events_of_clips
+from segments import HOW, Entry, read_segments
 from tqdm import tqdm
 
 from spclap.bin import run_main
@@ -20,9 +19,7 @@ from spclap.data.datadir import SPLITS, Clip, DataError, atomic_write_text, scp_
 from spclap.data.decode import require_decoder
 from spclap.data.workers import workers
 
-COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 RATE = 16000  # Hz, at which files are checked
-HOW = "see egs/audiocaps/README.md for how to get AudioCaps"
 
 
 @dataclass(frozen=True)
@@ -42,44 +39,7 @@ class AudioCapsConf:
             raise ValueError(f"min_found is {self.min_found}; it must be above 0 and at most 1")
 
 
-@dataclass
-class Entry:
-    """A segment of a YouTube video with its captions, in the order of the CSV."""
-
-    youtube_id: str
-    start: int  # s
-    captions: list[str]
-    rows: list[str]  # audiocap_id of each caption
-
-    @property
-    def id(self) -> str:
-        """YouTube ids may begin with `-`; AudioSet's files are named with a Y before it for that reason."""
-        return f"Y{self.youtube_id}_{self.start}"
-
-
 Row = tuple[str, Entry, Path | None, str]  # split, segment, file, what is wrong with it or nothing
-
-
-def read_csv(path: Path) -> list[Entry]:
-    """Segments of a split, captions without full stop; DataError with file and line for what is no AudioCaps CSV."""
-    if not path.is_file():
-        raise DataError(f"{path}: not found; {HOW}")
-    found: dict[tuple[str, int], Entry] = {}
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if absent := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-            raise DataError(f"{path}: has no column {', '.join(absent)}; expected {', '.join(COLUMNS)}; {HOW}")
-        for row in rows:
-            caption, start = " ".join((row["caption"] or "").split()).rstrip(" .,;:!"), row["start_time"]
-            if not row["youtube_id"] or not caption or not re.fullmatch(r"[0-9]+(\.0+)?", start or ""):
-                raise DataError(f"{path}:{rows.line_num}: no youtube_id, start_time or caption: {dict(row)}; {HOW}")
-            key = (row["youtube_id"], int(float(start)))
-            entry = found.setdefault(key, Entry(*key, [], []))
-            entry.captions.append(caption)
-            entry.rows.append(row["audiocap_id"])
-    if not found:
-        raise DataError(f"{path}: lists no clips; {HOW}")
-    return list(found.values())
 
 
 def audio_files(folder: Path) -> dict[str, Path]:
@@ -174,7 +134,7 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="processes that read audio")
     args = parser.parse_args()
     conf = load_config(AudioCapsConf, *args.conf)
-    entries = {split: read_csv(args.audiocaps_dir / name) for split, name in conf.csv.items()}
+    entries = {split: read_segments(args.audiocaps_dir / name) for split, name in conf.csv.items()}
     events = events_of_clips(args.audioset_dir) if args.audioset_dir else {}
     rows = locate(args.out, entries, audio_files(args.audiocaps_dir / conf.audio), conf, args.nj)
     report(args.out, rows, conf)

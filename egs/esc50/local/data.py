@@ -1,16 +1,17 @@
 """Stage 0 of egs/esc50: a folder in the layout of ESC-50 as data/esc50/{train,valid,test}."""
 
 import argparse
-import csv
 import hashlib
 import logging
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from spclap.bin import run_main
 from spclap.data.config import load_config, load_yaml
-from spclap.data.datadir import Clip, DataError, scp_path, write_splits
+from spclap.data.csvfile import read_csv
+from spclap.data.datadir import Clip, DataError, scp_path, visible, write_splits
 
 CAPTIONS = Path(__file__).with_name("captions.yaml")
 COLUMNS = ("filename", "fold", "category", "src_file")
@@ -40,20 +41,18 @@ class EscConf:
 
 
 def read_meta(folder: Path | None) -> list[dict[str, str]]:
-    """Rows of meta/esc50.csv; DataError for a missing folder, column or value."""
+    """Rows of meta/esc50.csv; DataError for a missing folder, a file that is no such CSV and an empty cell."""
     if folder is None:
         raise DataError(f"egs/esc50 needs the recordings: {HOW}")
     path = folder / "meta" / "esc50.csv"
-    if not path.is_file():
-        raise DataError(f"{path}: not found; {HOW}")
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise DataError(f"{path}: lists no clips; {HOW}")
-    for line, row in enumerate(rows, 2):
-        lacking = [name for name in COLUMNS if not row.get(name)]
+    head, lines = read_csv(path, COLUMNS, HOW)
+    rows = []
+    for line, cells in lines:
+        row = dict(zip(head, cells, strict=False))
+        lacking = [name for name in COLUMNS if not visible(row.get(name, ""))]
         if lacking or not row["fold"].isdigit():
-            raise DataError(f"{path}:{line}: needs {', '.join(COLUMNS)} with a whole number as fold; got {dict(row)}")
+            raise DataError(f"{path}:{line}: needs {', '.join(COLUMNS)} with a whole number as fold; got {row}")
+        rows.append(row)
     return rows
 
 
@@ -68,7 +67,7 @@ def audio_file(folder: Path, name: str) -> Path:
 
 def to_clip(row: dict[str, str], folder: Path, captions: dict[str, list[str]]) -> Clip:
     """A row as a clip; a class without captions of ours gets `the sound of <class>`."""
-    category = row["category"].strip().replace(" ", "_")
+    category = re.sub(r"[\s,]+", "_", row["category"].strip())
     phrases = captions.get(category, [f"the sound of {category.replace('_', ' ')}"])
     clip = Path(row["filename"]).stem
     return Clip(clip, scp_path(audio_file(folder, row["filename"])), tuple(phrases), (category,), row["src_file"])

