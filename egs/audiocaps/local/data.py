@@ -15,10 +15,11 @@ from audioset import events_of_clips
 from tqdm import tqdm
 
 from spclap.bin import run_main
-from spclap.data.audio import CONTAINERS, SUFFIXES, read_clip
+from spclap.data.audio import read_clip
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, DataError, atomic_write_text, scp_path, write_splits
 from spclap.data.decode import require_decoder
+from spclap.data.stream import CONTAINERS, SUFFIXES
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 RATE = 16000  # Hz, at which files are checked
