@@ -173,6 +173,9 @@ def test_other_formats_from_a_pipe(tmp_path):
     data[22:26] = bytes(4)
     path.write_bytes(data)
     assert len(read(path)) == 16000
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match="not readable"):
+        read(path)
 
 
 def test_ogg_with_a_tag_behind_is_whole_and_a_lost_page_is_not(tmp_path):

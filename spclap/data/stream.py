@@ -19,6 +19,13 @@ BLOCK = 2**18  # frames read at once
 ENDLESS = 2**62  # libsndfile says about this where a header says no length
 
 
+class _Forward(soundfile.SoundFile):
+    """Read from beginning to end: soundfile seeks after every block, which fails where no header says the length."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 def open_stream(path: Path) -> Stream:
     """DataError for a file that is missing, unreadable or cut, as far as its headers say; reading on may raise it."""
     path = Path(path)
@@ -29,12 +36,11 @@ def open_stream(path: Path) -> Stream:
             raise DataError(f"{path}: audio file is empty (0 bytes); replace it or remove the clip")
         if path.suffix.lower() in CONTAINERS:
             return decode(path)
-        file = soundfile.SoundFile(bytes(path))  # as bytes, since names need not be UTF-8
+        file = _Forward(bytes(path))  # as bytes, since names need not be UTF-8
         frames = _frames(path, file)
         if frames is not None:
-            return Stream(
-                str(path), file.samplerate, file.channels, frames / file.samplerate, _read(path, file, frames)
-            )
+            rate, seconds = file.samplerate, frames / file.samplerate or None
+            return Stream(str(path), rate, file.channels, seconds, _read(path, file, frames))
         require_decoder(f"{path}: its header does not say how long it is; such files")
         return decode(path)
     except (soundfile.LibsndfileError, OSError) as error:
@@ -42,7 +48,7 @@ def open_stream(path: Path) -> Stream:
 
 
 def _frames(path: Path, file: soundfile.SoundFile) -> int | None:
-    """How many frames there are, None where libsndfile would not read them all.
+    """How many frames there are, 0 where nothing says it, None where libsndfile would not read them all.
 
     DataError for a file that is cut or joined, or of which that cannot be told.
     """
@@ -58,7 +64,7 @@ def _frames(path: Path, file: soundfile.SoundFile) -> int | None:
         raise _cut(path, file.frames)
     if fault:
         raise DataError(f"{path}: {fault}; take it apart or convert it")
-    return file.frames if 0 < file.frames < ENDLESS else None
+    return 0 if file.frames >= ENDLESS else file.frames or None
 
 
 def _cut(path: Path, frames: int) -> DataError:
