@@ -1,67 +1,99 @@
 """The `spclap` command."""
 
 import argparse
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from spclap.bin import run_main
-from spclap.data.datadir import atomic_path
+from spclap.data.files import atomic_path
 from spclap.errors import DataError
 
 
+def shown(name) -> str:
+    """A file name or text as one line that every terminal can print."""
+    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def each(files: list[Path], work: Callable[[Path], Any], strict: bool) -> list[tuple[Path, Any]]:
+    """Files and what `work` makes of each, without those that it refuses, which are listed on stderr; DataError at the
+    first of them if `strict`, and if none is left."""
+    done = []
+    for file in tqdm(files, unit="file", delay=5):
+        try:
+            done.append((file, work(file)))
+        except DataError as error:
+            if strict or len(files) == 1:
+                raise
+            tqdm.write(f"left out: {shown(error)}", file=sys.stderr)
+    if files and not done:
+        raise DataError(f"none of {len(files)} files can be used, see above")
+    return done
+
+
+def require_all(done: list, files: list[Path]) -> None:
+    if len(done) < len(files):
+        raise DataError(f"{len(files) - len(done)} of {len(files)} files are left out, see above; the others are done")
+
+
 def embed(args: argparse.Namespace) -> None:
+    from spclap.data.stream import SUFFIXES
     from spclap.inference import SpatialCLAP
 
+    for text in args.text:
+        if Path(text).suffix.lower() in SUFFIXES or os.path.isfile(text):
+            raise DataError(f"--text takes captions, and {shown(text)} is a file; put files before --text")
     if not (args.files or args.text) or not (args.out or (args.files and args.text)):
         raise DataError("nothing to show; give stereo files and --text for a table of cosines, or --out for vectors")
     model = SpatialCLAP.from_pretrained(args.model, args.device)
     vectors = {}
-    if args.files:
-        rows = [model.embed_audio([file]) for file in tqdm(args.files, unit="file", disable=len(args.files) < 20)]
-        vectors.update(files=np.array([str(file) for file in args.files]), audio=np.concatenate(rows))
     if args.text:
         vectors.update(captions=np.array(args.text), text=model.embed_text(args.text))
+    done = each(args.files, lambda file: model.embed_audio([file])[0], args.strict)
+    if done:
+        files, rows = zip(*done, strict=True)
+        vectors.update(files=np.array([str(file) for file in files]), audio=np.stack(rows))
     if args.out:
         with atomic_path(args.out) as temporary, temporary.open("wb") as file:
             np.savez(file, **vectors)
     if args.files and args.text:
         print_similarity(vectors)
+    require_all(done, args.files)
 
 
 def print_similarity(vectors: dict[str, np.ndarray]) -> None:
     """A Markdown table of cosines, a row per file."""
-    print("| file | " + " | ".join(vectors["captions"]) + " |\n|" + "---|" * (1 + len(vectors["captions"])))
-    for file, row in zip(vectors["files"], vectors["audio"] @ vectors["text"].T, strict=True):
-        print(f"| {file} | " + " | ".join(f"{cosine:.3f}" for cosine in row) + " |")
+
+    def row(*cells) -> str:
+        return "| " + " | ".join(shown(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    print(row("file", *vectors["captions"]) + "\n|" + "---|" * (1 + len(vectors["captions"])))
+    for file, cosines in zip(vectors["files"], vectors["audio"] @ vectors["text"].T, strict=True):
+        print(row(file, *(f"{cosine:.3f}" for cosine in cosines)))
 
 
 def caption(args: argparse.Namespace) -> None:
-    from spclap.data.audio import MIN_SECONDS, read_stereo
+    from spclap.data.audio import MIN_SECONDS
     from spclap.inference import SpatialCLAP
 
     model = SpatialCLAP.from_pretrained(args.model, args.device)
-    rate, seconds = model.sample_rate, model.scene_seconds if args.window is None else args.window
-    if seconds < MIN_SECONDS or args.beams < 1:
+    seconds = model.scene_seconds if args.window is None else args.window
+    if not MIN_SECONDS <= seconds < float("inf") or args.beams < 1:
         raise DataError(f"--window is {seconds} s, --beams {args.beams}; they must be {MIN_SECONDS} s and 1 or more")
-    window = round(seconds * rate)
-    for file in args.files:
-        stereo = read_stereo(file, rate)
-        length = stereo.shape[1]
-        for start in window_starts(length, window):
-            part = stereo[:, start : start + window]
-            text = model.caption([part], rate, args.beams)[0] if part.any() else "(silence)"
-            when = f" {start / rate:.1f}-{(start + window) / rate:.1f} s" if length > window else ""
-            print(f"{file}{when}: {text}")
 
+    def say(file: Path) -> None:
+        parts = list(model.caption_windows(file, window=seconds, beams=args.beams))
+        for start, end, text in parts:
+            when = f" {start:.1f}-{end:.1f} s" if len(parts) > 1 else ""
+            tqdm.write(f"{shown(file)}{when}: {'(silence)' if text is None else text}")
 
-def window_starts(length: int, window: int) -> list[int]:
-    """Where windows of a recording begin: one after the other, the last one at its end."""
-    starts = list(range(0, length - window + 1, window)) or [0]
-    if starts[-1] + window < length:
-        starts.append(length - window)
-    return starts
+    require_all(each(args.files, say, args.strict), args.files)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -88,17 +120,22 @@ def parser() -> argparse.ArgumentParser:
     listening = argparse.ArgumentParser(add_help=False)
     listening.add_argument("--model", type=Path, required=True, help="model directory")
     listening.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    listening.add_argument("--strict", action="store_true", help="stop at the first bad file")
     recording = {"type": Path, "metavar": "FILE", "help": "stereo recording, channel 0 left"}
 
     add = commands.add_parser("embed", parents=[listening], help="vectors of stereo files and captions, and cosines")
     add.add_argument("files", nargs="*", **recording)
-    add.add_argument("--text", nargs="+", default=[], help="captions")
+    add.add_argument("--text", nargs="+", default=[], help="captions; files go before them")
     add.add_argument("--out", type=Path, help=".npz file: files, audio (n, dim), captions, text (m, dim)")
     add.set_defaults(run=embed)
 
     add = commands.add_parser("caption", parents=[listening], help="say what sounds where, long files by window")
     add.add_argument("files", nargs="+", **recording)
-    add.add_argument("--window", type=float, help="s; as long as the scenes that the model learned from if not given")
+    add.add_argument(
+        "--window",
+        type=float,
+        help="s, that of the scenes of training if not given; less is repeated",
+    )
     add.add_argument("--beams", type=int, default=1, help="1: greedy")
     add.set_defaults(run=caption)
 

@@ -6,35 +6,63 @@ text = model.embed_text(["a dog barks on the left side, and rain falls in front"
 similarity = audio @ text.T
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from spclap.data.audio import check_stereo, read_stereo
+from spclap.data.audio import Window, array_stream, windows
+from spclap.data.decode import Stream
+from spclap.data.stream import open_stream
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
 from spclap.model.checkpoints import about, load_captioner, load_model
 from spclap.model.features import SAMPLE_RATE
 from spclap.model.spatial_clap import SpatialClap
 
-Recording = str | Path | np.ndarray | torch.Tensor
+Recording = str | PathLike | np.ndarray | torch.Tensor
+AT_ONCE = 8  # windows of a recording that are embedded together
+PATIENCE = 5.0  # s until a bar is shown
+MIN_SCENE = 0.5  # s, less is too short for content encoders
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, and its energy."""
+
+    start: float
+    end: float
+    vector: np.ndarray | None
+    energy: float
 
 
 class SpatialCLAP:
-    """A trained Spatial-CLAP. Vectors are numpy arrays (n, dim) of unit length: cosines are matrix products."""
+    """A trained Spatial-CLAP. Vectors are numpy arrays (n, dim) of unit length: cosines are matrix products.
+
+    Recordings are stereo: files of any rate and length, or arrays (2, samples), channel 0 left, at `sample_rate` Hz
+    (needed for arrays alone). One alone, not in a list, counts as a list of one, and so does one caption: the result
+    has one row.
+
+    Args: scene_seconds, s, of the scenes that `clap` learned from; what the folder says if not given.
+    """
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self, clap: SpatialClap, folder: Path | None = None):
-        self.clap, self.folder = clap.eval(), folder
+    def __init__(self, clap: SpatialClap, folder: Path | None = None, scene_seconds: float | None = None):
+        self.clap, self.folder, self._scene_seconds = clap.eval(), folder, scene_seconds
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str | torch.device = "cpu") -> "SpatialCLAP":
+    def from_pretrained(
+        cls, folder: str | Path, device: str | torch.device = "cpu", scene_seconds: float | None = None
+    ) -> "SpatialCLAP":
         """Load a model directory; DataError when it is none."""
-        return cls(load_model(Path(folder), device), Path(folder))
+        return cls(load_model(Path(folder), device), Path(folder), scene_seconds)
 
     @property
     def device(self) -> torch.device:
@@ -42,53 +70,114 @@ class SpatialCLAP:
 
     @property
     def scene_seconds(self) -> float:
-        """s, length of the scenes that the model learned from; DataError for a model directory that does not say."""
-        if (seconds := about(self.folder).get("scene_seconds")) is None:
-            raise DataError(f"{self.folder / 'config.yaml'}: has no scene_seconds; export it anew or give --window")
+        """s, length of the scenes that the model learned from and of the windows in which it hears; DataError for a
+        model that does not say."""
+        seconds = self._scene_seconds
+        if seconds is None and self.folder is not None:
+            seconds = about(self.folder).get("scene_seconds")
+        if seconds is None:
+            where = self.folder / "config.yaml" if self.folder else "the model"
+            raise DataError(f"{where}: has no scene_seconds; export it anew or give SpatialCLAP scene_seconds")
+        if not MIN_SCENE <= seconds < float("inf"):
+            raise DataError(f"scene_seconds is {seconds}; it must be {MIN_SCENE} s or more")
         return seconds
 
-    @torch.inference_mode()
-    def embed_audio(self, recordings: Sequence[Recording], sample_rate: int | None = None) -> np.ndarray:
-        """Stereo recordings -> (n, dim).
+    def listen(
+        self, recording: Recording, sample_rate: int | None = None, window: float | None = None, name: str = "recording"
+    ) -> Iterator[Heard]:
+        """A recording window by window, one after the other, the last one at its end; `window` s, `scene_seconds` if
+        not given. DataError as of `embed_audio`, at the end of the recording if need be."""
+        stream = _stream(recording, sample_rate, name)
+        parts = windows(stream, self.sample_rate, self.scene_seconds, window)
+        with tqdm(total=stream.seconds, desc=Path(stream.name).name, unit="s", delay=PATIENCE, leave=False) as bar:
+            while batch := list(islice(parts, AT_ONCE)):
+                yield from self._hear(batch)
+                bar.update(batch[-1].end - bar.n)
 
-        Args: recordings, files of any rate, or arrays (2, T), channel 0 left, at `sample_rate` Hz (needed for arrays
-        alone). Raises DataError for a recording that is not stereo, empty, silent or not finite.
+    @torch.inference_mode()
+    def _hear(self, batch: list[Window]) -> list[Heard]:
+        sounding = [part.audio for part in batch if part.audio is not None]
+        vectors = iter(())
+        if sounding:
+            stereo = torch.from_numpy(np.stack(sounding)).to(self.device)
+            vectors = iter(self.clap.embed_audio(stereo).float().cpu().numpy())
+        return [
+            Heard(part.start, part.end, None if part.audio is None else next(vectors), part.energy) for part in batch
+        ]
+
+    def embed_audio(self, recordings: Recording | Sequence[Recording], sample_rate: int | None = None) -> np.ndarray:
+        """Recordings -> (n, dim).
+
+        The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy.
+        Raises DataError for a recording that is not stereo, empty, silent, too short or not finite.
         """
+        recordings = _listed(recordings)
         if not len(recordings):
             raise DataError("no recordings; give at least one")
-        return np.stack([self._embed(recording, sample_rate, index) for index, recording in enumerate(recordings)])
+        return np.stack([self._pooled(item, sample_rate, f"recording {i}") for i, item in enumerate(recordings)])
 
-    def _embed(self, recording: Recording, sample_rate: int | None, index: int) -> np.ndarray:
-        if isinstance(recording, str | Path):
-            stereo = read_stereo(Path(recording), self.sample_rate)
-        elif sample_rate is None:
-            raise DataError(f"recording {index} is an array; say its sample_rate in Hz")
-        else:
-            array = recording.cpu().numpy() if torch.is_tensor(recording) else np.asarray(recording)
-            stereo = check_stereo(array, sample_rate, self.sample_rate, f"recording {index}")
-        return self.clap.embed_audio(torch.from_numpy(stereo)[None].to(self.device))[0].float().cpu().numpy()
+    def _pooled(self, recording: Recording, sample_rate: int | None, name: str) -> np.ndarray:
+        total, count = np.zeros(self.clap.dim), 0
+        for heard in self.listen(recording, sample_rate, name=name):
+            if heard.vector is not None:
+                total, only, count = total + heard.energy * heard.vector, heard.vector, count + 1
+        return only if count == 1 else (total / np.linalg.norm(total)).astype(np.float32)
 
     @cached_property
     def captioner(self) -> Captioner:
-        """DataError for a model directory without one."""
+        """DataError for a model without one."""
+        if self.folder is None:
+            raise DataError("the model has no folder and so no captioner; load one with from_pretrained")
         return load_captioner(self.folder, self.clap.dim, self.device)
 
-    @torch.inference_mode()
-    def caption(self, recordings: Sequence[Recording], sample_rate: int | None = None, beams: int = 1) -> list[str]:
-        """What stereo recordings, given as in `embed_audio`, are about, and where; greedy or with `beams`."""
-        vectors = torch.from_numpy(self.embed_audio(recordings, sample_rate)).to(self.device)
-        return self.captioner.generate(vectors, beams)
+    def caption(
+        self, recordings: Recording | Sequence[Recording], sample_rate: int | None = None, beams: int = 1
+    ) -> list[str]:
+        """What recordings as a whole are about, and where; greedy or with `beams`."""
+        return self._say(self.embed_audio(recordings, sample_rate), beams)
+
+    def caption_windows(
+        self, recording: Recording, sample_rate: int | None = None, window: float | None = None, beams: int = 1
+    ) -> Iterator[tuple[float, float, str | None]]:
+        """Start and end in s of every window of a recording and what it is about, None where it is silent."""
+        for heard in self.listen(recording, sample_rate, window):
+            yield heard.start, heard.end, None if heard.vector is None else self._say(heard.vector[None], beams)[0]
 
     @torch.inference_mode()
-    def embed_text(self, captions: Sequence[str], batch_size: int = 256) -> np.ndarray:
+    def _say(self, vectors: np.ndarray, beams: int) -> list[str]:
+        return self.captioner.generate(torch.from_numpy(vectors).to(self.device), beams)
+
+    @torch.inference_mode()
+    def embed_text(self, captions: str | Sequence[str], batch_size: int = 256) -> np.ndarray:
         """Captions -> (n, dim). DataError for an empty list or caption."""
+        captions = [captions] if isinstance(captions, str) else list(captions)
         for caption in captions:
             if not isinstance(caption, str) or not caption.strip():
                 raise DataError(f"caption {caption!r} is not a text; give words")
-        rows = []
-        for first in range(0, len(captions), batch_size):
-            ids = self.clap.text_encoder.tokenize(list(captions[first : first + batch_size]))
-            rows.append(self.clap.embed_text(ids.to(self.device)).float().cpu().numpy())
-        if not rows:
+        if not captions:
             raise DataError("no captions; give at least one")
+        rows = []
+        with tqdm(total=len(captions), desc="captions", delay=PATIENCE, leave=False) as bar:
+            for first in range(0, len(captions), batch_size):
+                batch = captions[first : first + batch_size]
+                ids = self.clap.text_encoder.tokenize(batch)
+                rows.append(self.clap.embed_text(ids.to(self.device)).float().cpu().numpy())
+                bar.update(len(batch))
         return np.concatenate(rows)
+
+
+def _listed(recordings: Recording | Sequence[Recording]) -> Sequence[Recording]:
+    """A recording alone as a list of one: a path, or an array of two axes."""
+    alone = isinstance(recordings, str | bytes | PathLike) or getattr(recordings, "ndim", 0) in (1, 2)
+    return [recordings] if alone else recordings
+
+
+def _stream(recording: Recording, sample_rate: int | None, name: str) -> Stream:
+    if isinstance(recording, str | PathLike):
+        return open_stream(Path(recording))
+    if isinstance(recording, bytes):
+        raise DataError(f"{name} is bytes; give a path as text, or an array")
+    if sample_rate is None:
+        raise DataError(f"{name} is an array; say its sample_rate in Hz")
+    array = recording.detach().cpu().numpy() if torch.is_tensor(recording) else np.asarray(recording)
+    return array_stream(array, sample_rate, name)

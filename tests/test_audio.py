@@ -1,11 +1,17 @@
 """Reading audio: good files of any rate become mono 16 kHz, bad ones are refused by name; packs are exact."""
 
+import os
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 import soundfile
 
-from spclap.data.audio import read_clip, shorten_silence
-from spclap.data.datadir import DataError
+from spclap.data.audio import SILENCE_DB, read_clip, shorten_silence
+from spclap.data.datadir import Clip, write_datadir
+from spclap.data.stream import BLOCK, open_stream
+from spclap.errors import DataError
 
 RATE = 16000
 
@@ -65,10 +71,13 @@ def _with_nan() -> np.ndarray:
     ("samples", "words"),
     [
         (_with_nan(), ["1 samples are NaN", "remove the clip"]),
-        (np.zeros(8000), ["all samples are zero", "remove the clip"]),
+        (np.zeros(8000), ["silent: its loudest 0.1 s", "at least -80 dB", "remove the clip"]),
         (tone(0.05), ["0.050 s long", "at least 0.1 s", "`min_seconds`"]),
-        (np.zeros(0), ["0.000 s long", "remove the clip"]),
+        (np.zeros(0), ["holds no samples", "remove the clip"]),
+        (np.full(8000, 0.2), ["silent: its loudest 0.1 s", "remove the clip"]),
+        (10 ** ((SILENCE_DB - 1) / 20) * tone(0.5) / 0.3536, ["silent: its loudest 0.1 s have -81 dB"]),
         (np.stack([tone(0.5), -tone(0.5)], 1), ["cancel to silence", "remove the clip"]),
+        (np.stack([tone(0.5), 1e-5 - tone(0.5)], 1), ["cancel to silence", "remove the clip"]),
     ],
 )
 def test_useless_samples_are_refused(tmp_path, samples, words):
@@ -89,7 +98,7 @@ def test_truncated_file_is_refused(tmp_path, extension):
 
 
 def test_missing_empty_and_foreign_files(tmp_path):
-    with pytest.raises(DataError, match=r"a\.wav: audio file not found; correct its line in wav.scp"):
+    with pytest.raises(DataError, match=r"a\.wav: audio file not found; correct its path, which wav.scp has"):
         read_clip(tmp_path / "a.wav", RATE)
     (tmp_path / "a.wav").touch()
     with pytest.raises(DataError, match=r"a\.wav: audio file is empty.*remove the clip"):
@@ -112,3 +121,68 @@ def test_silence_is_shortened_not_sound():
 def test_short_pauses_stay():
     clip = np.concatenate([tone(0.3), np.zeros(1600), tone(0.3)])
     assert np.array_equal(shorten_silence(clip, RATE, 40, 0.2), clip)
+
+
+def test_quiet_clips_and_offsets_stay_as_they_are(tmp_path):
+    """One event above the level is enough, however long the silence around it; training hears clips as they are."""
+    quiet = np.zeros(20 * RATE)
+    quiet[RATE : RATE + 3200] = 10 ** ((SILENCE_DB + 1) / 20) * tone(0.2) / 0.3536
+    assert len(read_clip(write(tmp_path / "a.wav", quiet, subtype="FLOAT"), RATE)) == 20 * RATE
+    clip = read_clip(write(tmp_path / "b.wav", tone(0.5) + 0.3, subtype="FLOAT"), RATE)
+    assert np.allclose(clip, tone(0.5) + 0.3, atol=1e-6)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_blocks_are_the_file(tmp_path, extension):
+    path = tmp_path / f"a.{extension}"
+    with soundfile.SoundFile(path, "w", RATE, 2) as file:
+        for seed in range(3):
+            file.write(np.random.default_rng(seed).normal(0, 0.1, (BLOCK // 2, 2)))
+    blocks = list(open_stream(path).blocks)
+    assert len(blocks) > 1 and max(map(len, blocks)) <= BLOCK
+    with soundfile.SoundFile(path) as file:
+        assert np.array_equal(np.concatenate(blocks), file.read(dtype="float32"))
+
+
+def write_aac(path: Path, rate: int = 44100, layout: str = "stereo", title: str = "", seconds: float = 1.0) -> Path:
+    channels = 1 if layout == "mono" else 2
+    samples = np.random.default_rng(0).normal(0, 0.1, (channels, round(seconds * rate))).astype("f")
+    with av.open(str(path), "w") as container:
+        if title:
+            container.metadata["title"] = title
+        stream = container.add_stream("aac", rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+        frame.sample_rate = rate
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return path
+
+
+@pytest.mark.parametrize("second", [{"rate": 22050}, {"layout": "mono"}])
+def test_aac_that_changes_within_the_file_is_refused(tmp_path, second):
+    first, other = write_aac(tmp_path / "a.aac"), write_aac(tmp_path / "b.aac", **second)
+    assert abs(len(read_clip(first, RATE)) / RATE - 1) < 0.1 and len(read_clip(other, RATE))
+    joined = tmp_path / "joined.aac"
+    joined.write_bytes(first.read_bytes() + other.read_bytes())
+    with pytest.raises(DataError, match=r"joined\.aac: changes from .* Hz to .* Hz after .* s; convert it to one kind"):
+        read_clip(joined, RATE)
+    joined.write_bytes(first.read_bytes() * 2)
+    assert abs(len(read_clip(joined, RATE)) / RATE - 2) < 0.1
+
+
+def test_metadata_and_names_of_any_bytes(tmp_path):
+    """Titles that are not UTF-8, names that are not, and names that look like addresses."""
+    path = write_aac(tmp_path / "12:30.m4a", title="Z" * 12)
+    data = path.read_bytes()
+    assert data.count(b"Z" * 12) == 1
+    path.write_bytes(data.replace(b"Z" * 12, b"caf\xe9 \xff\xfe\xe9\xe9\xe9\xe9\xe9"))
+    expected = read_clip(path, RATE)
+    assert abs(len(expected) / RATE - 1) < 0.1
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.m4a"))
+    try:
+        path.rename(odd)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert np.array_equal(read_clip(odd, RATE), expected)
+    with pytest.raises(DataError, match=r"wav\.scp: .*caf\\udce9\.m4a.* is not UTF-8; rename that file"):
+        write_datadir(tmp_path / "data", [Clip("a", str(odd), ("a",), ("a",), "a")])
+    assert not (tmp_path / "data" / "wav.scp").exists()

@@ -180,7 +180,7 @@ def test_files_of_all_names_and_formats_are_found(corpus):
     status = {line.split("\t")[1]: line.split("\t")[2] for line in report}
     for clip, problem in (
         ("8_38", "not readable"),
-        ("10_40", "samples are zero"),
+        ("10_40", "silent"),
         ("11_41", "12.0 s, more than a seg"),
     ):
         assert problem in status[f"Y-tr_{clip.zfill(10)}"]

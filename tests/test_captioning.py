@@ -15,7 +15,6 @@ import torch
 from small_training import ROOT, parameters, train
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from spclap.cli import window_starts
 from spclap.engine.iterators import as_they_are, collate
 from spclap.engine.trained import export, load_training
 from spclap.errors import DataError
@@ -242,13 +241,6 @@ def test_an_exported_captioner_says_the_same_of_a_file(trained, corpus, tmp_path
     assert mute.returncode == 1 and "the model has no captioner" in mute.stderr
 
 
-@pytest.mark.parametrize(
-    ("length", "starts"), [(10, [0]), (20, [0]), (40, [0, 20]), (50, [0, 20, 30]), (21, [0, 1]), (1, [0])]
-)
-def test_windows_cover_a_recording(length, starts):
-    assert window_starts(length, 20) == starts
-
-
 def test_silent_windows_are_said_and_bad_options_refused(trained, corpus, tmp_path):
     export(trained / "scl_captions", tmp_path / "model")
     noise = np.random.default_rng(0).normal(scale=0.1, size=(16000, 2))
@@ -265,7 +257,7 @@ def test_silent_windows_are_said_and_bad_options_refused(trained, corpus, tmp_pa
     config.write_text(config.read_text().replace("scene_seconds", "seconds_of_scenes"))
     write_sums(tmp_path / "model")
     older = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert older.returncode == 1 and "has no scene_seconds; export it anew or give --window" in older.stderr
+    assert older.returncode == 1 and "has no scene_seconds; export it anew or give" in older.stderr
 
 
 def test_captions_longer_than_the_decoder_are_refused(corpus):

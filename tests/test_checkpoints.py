@@ -64,7 +64,7 @@ def made(request, corpus, hub, tmp_path_factory):
             if value.is_floating_point():
                 value.mul_(1.1)  # what a training or the data changed, statistics included
     folder = tmp_path_factory.mktemp("models") / "model"
-    save_model(clap, conf, folder, seed=3)
+    save_model(clap, conf, folder, seed=3, scene_seconds=1.0)
     return clap, folder
 
 
@@ -85,7 +85,7 @@ def test_a_directory_gives_the_same_vectors_wherever_it_is_moved(made, tmp_path)
             clap.embed_text(clap.text_encoder.tokenize(CAPTIONS)),
         )
     assert str(folder.parent) not in (folder / "config.yaml").read_text()  # no path of this machine
-    assert yaml.safe_load((folder / "config.yaml").read_text())["about"] == {"seed": 3}
+    assert yaml.safe_load((folder / "config.yaml").read_text())["about"] == {"seed": 3, "scene_seconds": 1.0}
     assert not list(folder.rglob("*.bin")) + list(folder.rglob("*.pt*"))
 
 
@@ -122,12 +122,12 @@ def test_files_arrays_and_other_rates_agree(made, tmp_path):
         (stereo().T, 16000, "expected (2, samples)"),
         (stereo(), None, "say its sample_rate"),
         (stereo(0.01), 16000, "0.010 s long, at least 0.1 s"),
-        (0 * stereo(), 16000, "all samples are zero"),
+        (0 * stereo(), 16000, "silent: its loudest 0.1 s"),
         (stereo() * np.nan, 16000, "NaN"),
     ],
 )
 def test_bad_recordings_are_named(made, audio, rate, message):
-    model = SpatialCLAP(made[0])
+    model = SpatialCLAP(made[0], scene_seconds=1.0)
     with pytest.raises(DataError) as error:
         model.embed_audio([stereo(), audio] if rate else [audio], rate)
     assert message in str(error.value) and ("recording 1" if rate else "recording 0") in str(error.value)
@@ -136,7 +136,7 @@ def test_bad_recordings_are_named(made, audio, rate, message):
 def test_empty_captions_are_refused(made):
     for captions in ([], [""], ["a dog", None]):
         with pytest.raises(DataError, match="caption"):
-            SpatialCLAP(made[0]).embed_text(captions)
+            SpatialCLAP(made[0], scene_seconds=1.0).embed_text(captions)
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(made, corpus, hub, tmp_path, monkeypatch):
@@ -339,5 +339,5 @@ def test_command_embeds_files_and_captions(made, tmp_path):
     soundfile.write(tmp_path / "two.wav", stereo()[0], 16000)
     (tmp_path / "out.npz").unlink()
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 1 and "two.wav: shape (1, 16000)" in result.stderr
-    assert not (tmp_path / "out.npz").exists()
+    assert result.returncode == 1 and "two.wav: 1 channel(s), expected 2" in result.stderr
+    assert np.load(tmp_path / "out.npz")["files"].tolist() == [str(tmp_path / "one.wav")]

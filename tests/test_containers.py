@@ -1,4 +1,4 @@
-"""Readers of containers: Qt resources, OpenTTD sound sets, packages; and cut-off RIFF and Ogg files."""
+"""Readers of containers: Qt resources, OpenTTD sound sets, packages; and audio files that are cut or joined."""
 
 import importlib
 import struct
@@ -14,7 +14,9 @@ import soundfile
 import zstandard
 from full_disk import full_disk
 
-from spclap.data.containers import is_truncated
+from spclap.data import mp3
+from spclap.data.containers import CUT, JOINED, problem
+from spclap.data.stream import FORMATS, open_stream
 from spclap.errors import DataError
 
 LOCAL = Path(__file__).parents[1] / "egs" / "mini" / "local"
@@ -110,24 +112,152 @@ def test_deb_reader(mini, tmp_path):
     assert dict(archives.deb_files(tmp_path / "p.deb")) == {"usr/a.ogg": b"sound"}
 
 
-@pytest.mark.parametrize("extension", ["wav", "ogg"])
-def test_every_cut_is_noticed(tmp_path, extension):
-    path = tmp_path / f"a.{extension}"
-    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
+KINDS = [
+    ("WAV", "PCM_16", "LITTLE"), ("WAV", "PCM_16", "BIG"), ("WAVEX", "FLOAT", None), ("RF64", "PCM_24", None),
+    ("W64", "PCM_16", None), ("AIFF", "PCM_16", None), ("AIFF", "FLOAT", None), ("AU", "PCM_16", None),
+    ("AU", "PCM_16", "LITTLE"), ("CAF", "PCM_16", None), ("CAF", "ALAC_16", None), ("FLAC", "PCM_16", None),
+    ("OGG", "VORBIS", None), ("OGG", "OPUS", None), ("MP3", "MPEG_LAYER_III", None),
+]  # fmt: skip
+
+
+def noise(seconds: float = 1.0, rate: int = 16000) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.1, (round(seconds * rate), 2))
+
+
+def read(path: Path) -> np.ndarray:
+    return np.concatenate(list(open_stream(path).blocks))
+
+
+@pytest.mark.parametrize(("kind", "subtype", "endian"), KINDS)
+def test_every_cut_is_noticed(tmp_path, kind, subtype, endian):
+    path = tmp_path / "a.bin"
+    soundfile.write(path, noise(), 16000, format=kind, subtype=subtype, endian=endian)
     data = path.read_bytes()
-    assert not is_truncated(path)
-    for size in [*range(12, len(data), max(1, len(data) // 60)), len(data) - 1]:
+    assert len(read(path)) == 16000
+    for size in [*range(12, len(data), max(1, len(data) // 40)), len(data) - 100, len(data) - 1]:
         path.write_bytes(data[:size])
-        assert is_truncated(path), size
+        with pytest.raises(DataError, match=r"a\.bin: (truncated|not readable)"):
+            read(path)
+    assert {kind for kind, *_ in KINDS} == set(FORMATS)
 
 
-def test_streamed_riff_and_other_formats_pass(tmp_path):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, np.zeros(100), 16000)
+def test_a_format_that_cannot_tell_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.pvf", noise(), 16000, format="PVF")
+    with pytest.raises(DataError, match="PVF files do not say if they are cut; convert it to WAV or FLAC"):
+        open_stream(tmp_path / "a.pvf")
+
+
+def with_size(path: Path, kind: str, chunk: bytes, order: str, size: int, **options) -> Path:
+    """A file whose chunk of sound says another size, as written to a pipe."""
+    soundfile.write(path, noise(), 16000, format=kind, **options)
     data = bytearray(path.read_bytes())
-    at = data.index(b"data") + 4
-    data[at : at + 4] = b"\xff\xff\xff\xff"
+    struct.pack_into(order, data, data.index(chunk) + len(chunk), size)
     path.write_bytes(data)
-    assert not is_truncated(path)
-    path.write_bytes(b"fLaC and so on")
-    assert not is_truncated(path)
+    return path
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFFFFF - 36, 2_000_000_000, 0xFFFFFFFF, 0xFFFFFFDB])
+def test_wav_from_a_pipe_is_read_to_its_end(tmp_path, size):
+    path = with_size(tmp_path / "a.wav", "WAV", b"data", "<I", size)
+    assert len(read(path)) == 16000
+    with_size(path, "WAV", b"data", "<I", 1_000_000)
+    assert problem(path) == CUT
+
+
+def test_other_formats_from_a_pipe(tmp_path):
+    assert len(read(with_size(tmp_path / "a.au", "AU", b".snd\0\0\0\x18", ">I", 0xFFFFFFFF))) == 16000
+    path = tmp_path / "a.flac"
+    soundfile.write(path, noise(), 16000)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # its count of samples, 36 bits of the first block
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    assert len(read(path)) == 16000
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match="not readable"):
+        read(path)
+
+
+def test_ogg_with_a_tag_behind_is_whole_and_a_lost_page_is_not(tmp_path):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, noise(3), 16000)
+    data = path.read_bytes()
+    path.write_bytes(data + b"TAG" + bytes(125))
+    assert problem(path) == "" and len(read(path)) == 48000
+    page = data.index(b"OggS", len(data) // 2)
+    path.write_bytes(data[: page - 50] + data[page:])
+    assert problem(path) == CUT
+
+
+@pytest.mark.parametrize("extension", ["flac", "ogg"])
+def test_joined_files_are_told(tmp_path, extension):
+    """Of these libsndfile reads the first and says nothing."""
+    path = tmp_path / f"a.{extension}"
+    soundfile.write(path, noise(), 16000)
+    path.write_bytes(path.read_bytes() * 2)
+    assert problem(path) == JOINED
+    with pytest.raises(DataError, match="several recordings joined"):
+        open_stream(path)
+
+
+def mp3_file(path: Path, parts: list[np.ndarray], header: bool, mode: str = "VARIABLE") -> Path:
+    soundfile.write(path, np.concatenate(parts), 44100, format="MP3", bitrate_mode=mode, compression_level=0.5)
+    data = path.read_bytes()
+    first = next(mp3._frames(data))
+    path.write_bytes(data if header else data[first[0] + first[1] :])
+    return path
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_mp3_that_does_not_say_its_length_is_read_to_its_end(tmp_path, turned):
+    """By the bit rate of the first frames, libsndfile takes 33 s for 4 s, and turned round for 41 s."""
+    parts = [noise(3, 44100), np.zeros((30 * 44100, 2))]
+    path = mp3_file(tmp_path / "a.mp3", parts[:: -1 if turned else 1], header=False)
+    with soundfile.SoundFile(path) as file:
+        assert abs(file.frames / 44100 - 33) > 5
+    assert abs(len(read(path)) / 44100 - 33) < 0.1
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DataError, match="truncated"):
+        open_stream(path)
+
+
+def test_constant_bitrate_needs_no_header_and_tags_do_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = mp3_file(tmp_path / "a.mp3", [noise(3, 44100)], header=False, mode="CONSTANT")
+    length = len(read(path))
+    assert abs(length / 44100 - 3) < 0.1
+    picture = b"ID3\4\0\0\0\0\x10\0" + b"\xff\xfb\x90\x64" * 512
+    path.write_bytes(picture + path.read_bytes() + b"TAG" + bytes(125))
+    assert abs(len(read(path)) - length) <= 1152
+    mp3_file(path, [noise(3, 44100), np.zeros((30 * 44100, 2))], header=False)
+    with pytest.raises(
+        DataError, match=r"a.mp3: its header .* such files need the package av; run `pip install -e .\[m4a\]`"
+    ):
+        open_stream(path)
+
+
+def test_joined_mp3_files_are_read_to_the_end_unless_their_kind_changes(tmp_path):
+    path = mp3_file(tmp_path / "a.mp3", [noise(1, 44100)], header=True)
+    once = path.read_bytes()
+    path.write_bytes(once * 2)
+    assert abs(len(read(path)) / 44100 - 2) < 0.1
+    soundfile.write(tmp_path / "b.mp3", noise()[:, 0], 16000)
+    path.write_bytes(once + (tmp_path / "b.mp3").read_bytes())
+    with pytest.raises(DataError, match="changes from . channels at (16000|44100) Hz to . channels at"):
+        read(path)
+
+
+def test_a_header_that_lies_costs_no_memory(tmp_path):
+    """Rooms for the samples that a header promises are not made before there are any."""
+    path = mp3_file(tmp_path / "a.mp3", [noise(3, 44100)], header=True)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">I", data, data.index(b"Xing") + 8, 2**31)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="truncated"):
+        open_stream(path)
+    soundfile.write(tmp_path / "a.flac", noise(), 16000)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[22:26] = b"\xff" * 4
+    (tmp_path / "a.flac").write_bytes(data)
+    with pytest.raises(DataError, match="truncated|not readable"):
+        read(tmp_path / "a.flac")

@@ -16,7 +16,8 @@ import soundfile
 import yaml
 
 from spclap.data.config import load_config
-from spclap.data.datadir import DataError, load_datadir
+from spclap.data.datadir import load_datadir
+from spclap.errors import DataError
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "valid", "test")

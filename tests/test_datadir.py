@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from spclap.data import datadir
-from spclap.data.datadir import Clip, DataError
+from spclap.data.datadir import Clip
+from spclap.errors import DataError
 
 CLIPS = [
     Clip("b", "b.wav", ("a dog barks",), ("dog",), "r2"),

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from spclap.data.audio import read_clip
-from spclap.data.datadir import Clip, DataError, check_splits, load_datadir, write_datadir
+from spclap.data.datadir import Clip, check_splits, load_datadir, write_datadir
+from spclap.errors import DataError
 
 PROGRAM = Path(__file__).parents[1] / "utils" / "validate_data_dir.py"
 

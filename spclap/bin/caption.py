@@ -10,7 +10,7 @@ import torch
 
 from spclap.bin import environment, run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_write_text
+from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate.captioning import (

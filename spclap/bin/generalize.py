@@ -11,7 +11,8 @@ import numpy as np
 
 from spclap.bin import environment, run_main
 from spclap.data.config import load_config, parse
-from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.datadir import load_datadir
+from spclap.data.files import atomic_write_text
 from spclap.data.stamp import require_dump
 from spclap.errors import DataError
 from spclap.evaluate.intervals import shown

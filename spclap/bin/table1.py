@@ -11,7 +11,8 @@ import numpy as np
 
 from spclap.bin import environment, run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import atomic_write_text, load_datadir
+from spclap.data.datadir import load_datadir
+from spclap.data.files import atomic_write_text
 from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate.intervals import Clusters, shown

@@ -11,7 +11,7 @@ import yaml
 
 from spclap.bin import require_gpus, run_main
 from spclap.data.config import load_yaml, merge
-from spclap.data.datadir import atomic_write_text
+from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_complete, require_dump
 from spclap.engine import MODEL
 from spclap.errors import DataError

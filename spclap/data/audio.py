@@ -1,54 +1,35 @@
-"""Audio files in, checked."""
+"""Audio in, checked: clips for training whole, recordings window by window."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import librosa
 import numpy as np
-import soundfile
 import soxr
 
-from spclap.data.containers import is_truncated
-from spclap.data.datadir import DataError
-from spclap.data.decode import decode
+from spclap.data.decode import Stream
+from spclap.data.stream import open_stream
+from spclap.errors import DataError
 
-MIN_SECONDS = 0.1  # shorter recordings have no frame for every encoder
-CONTAINERS = (".m4a", ".mp4", ".aac", ".webm")  # what libsndfile does not read; the extra `m4a` does
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", *CONTAINERS)
-LFS = b"version https://git-lfs"  # what Git LFS leaves where a file was not fetched
-MP3_SLACK = 4 * 1152  # frames of MP3 that its header counts and the decoder drops at the ends; others are exact
+MIN_SECONDS = 0.1  # shorter recordings are too short to tell anything
+SILENCE_DB = -80.0  # dB re full scale (RMS, channels together, without DC); what has no 0.1 s above it is silent
 
 
-def _load(path: Path) -> tuple[np.ndarray, int]:
-    """(samples, channels) float32 and the rate in Hz; DataError for a missing, unreadable or cut file."""
-    if problem := _absent(path):
-        raise DataError(f"{path}: {problem}; correct its line in wav.scp, or replace or remove the clip")
-    try:
-        if path.suffix.lower() in CONTAINERS:
-            return decode(path)
-        with soundfile.SoundFile(path) as file:
-            frames = file.frames
-            audio = file.read(dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise DataError(f"{path}: not readable as audio: {error}; replace it or remove the clip") from error
-    if len(audio) < frames - MP3_SLACK or is_truncated(path):
-        raise DataError(f"{path}: truncated, {len(audio)} frames can be read; fetch it again or remove the clip")
-    return audio, rate
+def without_dc(frames: np.ndarray) -> np.ndarray:
+    """(samples, channels) less the mean of each channel."""
+    return frames - frames.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
-def _absent(path: Path) -> str:
-    """Why there is nothing to read, or nothing."""
-    if not path.is_file():
-        return "audio file not found"
-    with path.open("rb") as file:
-        start = file.read(len(LFS))
-    if start == LFS:
-        return "is a Git LFS pointer, not the file; run git lfs pull"
-    return "" if start else "audio file is empty (0 bytes)"
+def loudest_db(frames: np.ndarray, rate: int) -> float:
+    """Level of the loudest 0.1 s, channels together, of (samples, channels) in dB re full scale."""
+    span = round(MIN_SECONDS * rate)
+    power = np.square(frames, dtype=np.float64).mean(axis=1)
+    return 10 * np.log10(np.add.reduceat(power, np.arange(0, len(power), span)).max() / span + 1e-20)
 
 
 def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: float, hint: str = "") -> None:
-    """DataError for audio that no model should see; audio (samples, channels)."""
+    """DataError for audio that is too short or not finite; audio (samples, channels)."""
     if len(audio) < min_seconds * rate:
         raise DataError(
             f"{path}: {len(audio) / rate:.3f} s long, at least {min_seconds} s are needed; remove the clip{hint}"
@@ -56,59 +37,115 @@ def _check_samples(path: Path | str, audio: np.ndarray, rate: int, min_seconds: 
     bad = int(np.count_nonzero(~np.isfinite(audio)))
     if bad:
         raise DataError(f"{path}: {bad} samples are NaN or infinite; replace it or remove the clip")
-    if not audio.any():
-        raise DataError(f"{path}: all samples are zero; replace it or remove the clip")
+
+
+def _require_sound(path: Path | str, level: float, what: str = "silent") -> None:
+    if level < SILENCE_DB:
+        raise DataError(
+            f"{path}: {what}: its loudest 0.1 s have {level:.0f} dB, at least {SILENCE_DB:.0f} dB re full scale are "
+            "needed; replace it or remove the clip"
+        )
 
 
 def read_clip(
-    path: Path, sample_rate: int, *, resample: bool = True, mixdown: bool = True, min_seconds: float = 0.1
+    path: Path, sample_rate: int, *, resample: bool = True, mixdown: bool = True, min_seconds: float = MIN_SECONDS
 ) -> np.ndarray:
-    """Read a file as mono float32 (samples,) at `sample_rate` Hz.
+    """Read a file as mono float32 (samples,) at `sample_rate` Hz; a DC offset stays.
 
-    Raises DataError for a file that is missing, unreadable, truncated, empty, shorter than `min_seconds`, all
-    zero or not finite; for another rate with `resample` off and for several channels with `mixdown` off.
+    Raises DataError for a file that is missing, unreadable, truncated, empty, shorter than `min_seconds`, silent or
+    not finite; for another rate with `resample` off and for several channels with `mixdown` off.
     """
     path = Path(path)
-    audio, rate = _load(path)
+    stream = open_stream(path)
+    rate, channels = stream.rate, stream.channels
+    audio = np.concatenate([np.empty((0, channels), np.float32), *stream.blocks])
     _check_samples(path, audio, rate, min_seconds, " or lower `min_seconds` in conf/feats.yaml")
-    channels = audio.shape[1]
     if channels > 1 and not mixdown:
         raise DataError(f"{path}: {channels} channels, expected 1; mix it or set `mixdown: true` in conf/feats.yaml")
     if rate != sample_rate and not resample:
         raise DataError(
             f"{path}: {rate} Hz, expected {sample_rate} Hz; convert it or set `resample: true` in conf/feats.yaml"
         )
+    _require_sound(path, loudest_db(without_dc(audio), rate))
     mono = audio.mean(axis=1)
-    if not mono.any():
-        raise DataError(f"{path}: its {channels} channels cancel to silence when mixed; remove the clip")
+    _require_sound(path, loudest_db(without_dc(mono[:, None]), rate), f"its {channels} channels cancel to silence")
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate)
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def read_stereo(path: Path, sample_rate: int) -> np.ndarray:
-    """Read a stereo file as float32 (2, samples) at `sample_rate` Hz, channel 0 left.
+@dataclass(frozen=True)
+class Window:
+    """Part of a recording, from `start` to `end` s.
 
-    Raises DataError for what `read_clip` refuses, and for any number of channels but two.
+    audio: (2, samples), channel 0 left, without DC, both channels resampled as one; None where it is silent.
+    energy: sum of squares over both channels, times s, of what no window before it has.
     """
-    audio, rate = _load(Path(path))
-    return check_stereo(audio.T, rate, sample_rate, str(path))
+
+    start: float
+    end: float
+    audio: np.ndarray | None
+    energy: float
 
 
-def check_stereo(audio: np.ndarray, rate: int, sample_rate: int, name: str) -> np.ndarray:
-    """(2, samples) at `rate` Hz, float32 at `sample_rate` Hz, both channels resampled as one.
+def _cut(blocks: Iterator[np.ndarray], size: int) -> Iterator[tuple[int, np.ndarray, int]]:
+    """Where windows of a recording begin, their samples (size, channels), and how many of these are new: one after the
+    other, the last one at the end of the recording; a single shorter one where there is no more."""
+    last, held, start = None, [], 0
+    length = 0
+    for block in blocks:
+        held.append(block)
+        length += len(block)
+        if length < size:
+            continue
+        frames = np.concatenate(held)
+        for first in range(0, length - size + 1, size):
+            last = frames[first : first + size]
+            yield start, last, size
+            start += size
+        held, length = [frames[length - length % size :]], length % size
+    if length:
+        rest = np.concatenate(held if last is None else [last[length:], *held])
+        yield start + length - len(rest), rest, length
 
-    Raises DataError, naming `name`, for another shape and for audio that is too short, silent or not finite.
-    """
+
+def array_stream(audio: np.ndarray, rate: int, name: str) -> Stream:
+    """(2, samples) in memory as a recording; DataError, naming `name`, for another shape or type."""
     if audio.ndim != 2 or audio.shape[0] != 2:
         raise DataError(f"{name}: shape {audio.shape}, expected (2, samples): places are heard from two channels")
     if not np.issubdtype(audio.dtype, np.floating):
         raise DataError(f"{name}: samples are {audio.dtype}; give floats within [-1, 1]")
     frames = np.ascontiguousarray(audio.T, dtype=np.float32)
-    _check_samples(name, frames, rate, MIN_SECONDS)
-    if rate != sample_rate:
-        frames = soxr.resample(frames, rate, sample_rate)
-    return np.ascontiguousarray(frames.T)
+    return Stream(name, rate, 2, len(frames) / rate, iter([frames]))
+
+
+def windows(stream: Stream, sample_rate: int, scene_seconds: float, seconds: float | None = None) -> Iterator[Window]:
+    """A stereo recording in windows of `seconds` (`scene_seconds` if not given), for a model at `sample_rate` Hz that
+    learned from scenes of `scene_seconds`. What is shorter than a scene is repeated, as in training.
+
+    Raises DataError for any number of channels but two, for a recording that is too short, not finite or silent as a
+    whole, and for what `open_stream` refuses.
+    """
+    name, rate = stream.name, stream.rate
+    if stream.channels != 2:
+        raise DataError(f"{name}: {stream.channels} channel(s), expected 2: places are heard from two channels")
+    size, scene = round((seconds or scene_seconds) * rate), round(scene_seconds * sample_rate)
+    count, loudest = 0, -np.inf
+    for start, frames, new in _cut(stream.blocks, size):
+        _check_samples(name, frames, rate, MIN_SECONDS)
+        frames = without_dc(frames)
+        level = loudest_db(frames, rate)
+        count, loudest = count + 1, max(loudest, level)
+        audio, energy = None, 0.0
+        if level >= SILENCE_DB:
+            audio = frames if rate == sample_rate else soxr.resample(frames, rate, sample_rate)
+            wanted = max(scene, round(len(frames) * sample_rate / rate))
+            audio = np.ascontiguousarray(np.resize(audio, (wanted, 2)).T)
+            energy = float(np.square(frames[-new:], dtype=np.float64).sum()) / rate
+        yield Window(start / rate, (start + len(frames)) / rate, audio, energy)
+    if not count:
+        raise DataError(f"{name}: holds no samples; replace it or leave it out")
+    _require_sound(name, loudest)
 
 
 def shorten_silence(x: np.ndarray, sample_rate: int, top_db: float, max_silence: float) -> np.ndarray:

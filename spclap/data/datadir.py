@@ -15,21 +15,6 @@ from pathlib import Path
 from spclap.data.files import atomic_path, atomic_write_text
 from spclap.errors import DataError
 
-__all__ = [
-    "SPLITS",
-    "Clip",
-    "DataError",
-    "atomic_path",
-    "atomic_write_text",
-    "check_splits",
-    "load_datadir",
-    "read_table",
-    "scp_path",
-    "write_datadir",
-    "write_splits",
-    "write_table",
-]
-
 SPLITS = ("train", "valid", "test")
 SHOWN = 5  # keys listed in an error before "..."
 FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and symbols that show nothing

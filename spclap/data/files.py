@@ -28,6 +28,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
         os.replace(temporary, path)
+    except UnicodeEncodeError as error:
+        bad = ascii(error.object[max(0, error.start - 30) : error.end + 10])
+        raise DataError(f"{path}: {bad} is not UTF-8; rename that file and rerun") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error}; nothing was left behind, fix it and rerun") from error
     finally:

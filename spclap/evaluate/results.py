@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.data.datadir import atomic_path, atomic_write_text
+from spclap.data.files import atomic_path, atomic_write_text
 from spclap.data.lock import Lock
 from spclap.data.stamp import digest
 from spclap.errors import DataError

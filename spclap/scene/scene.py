@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.data.datadir import atomic_write_text
+from spclap.data.files import atomic_write_text
 from spclap.errors import DataError
 
 

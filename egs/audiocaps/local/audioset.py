@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from spclap.data.datadir import DataError
+from spclap.errors import DataError
 
 HOW = "the segment CSVs and ontology.json are at research.google.com/audioset, see egs/audiocaps/README.md"
 

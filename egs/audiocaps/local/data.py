@@ -13,11 +13,14 @@ from segments import HOW, Entry, read_segments
 from tqdm import tqdm
 
 from spclap.bin import run_main
-from spclap.data.audio import CONTAINERS, SUFFIXES, read_clip
+from spclap.data.audio import read_clip
 from spclap.data.config import load_config
-from spclap.data.datadir import SPLITS, Clip, DataError, atomic_write_text, scp_path, write_splits
+from spclap.data.datadir import SPLITS, Clip, scp_path, write_splits
 from spclap.data.decode import require_decoder
+from spclap.data.files import atomic_write_text
+from spclap.data.stream import CONTAINERS, SUFFIXES
 from spclap.data.workers import workers
+from spclap.errors import DataError
 
 RATE = 16000  # Hz, at which files are checked
 

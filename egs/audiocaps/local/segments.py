@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spclap.data.csvfile import read_csv
-from spclap.data.datadir import DataError, visible
+from spclap.data.datadir import visible
+from spclap.errors import DataError
 
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 HOW = "see egs/audiocaps/README.md for how to get AudioCaps"

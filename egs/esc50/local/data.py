@@ -11,7 +11,8 @@ from pathlib import Path
 from spclap.bin import run_main
 from spclap.data.config import load_config, load_yaml
 from spclap.data.csvfile import read_csv
-from spclap.data.datadir import Clip, DataError, scp_path, visible, write_splits
+from spclap.data.datadir import Clip, scp_path, visible, write_splits
+from spclap.errors import DataError
 
 CAPTIONS = Path(__file__).with_name("captions.yaml")
 COLUMNS = ("filename", "fold", "category", "src_file")

@@ -13,7 +13,9 @@ from tqdm import tqdm
 from spclap.bin import run_main
 from spclap.data.config import load_config
 from spclap.data.csvfile import read_csv
-from spclap.data.datadir import Clip, DataError, atomic_write_text, scp_path, write_splits
+from spclap.data.datadir import Clip, scp_path, write_splits
+from spclap.data.files import atomic_write_text
+from spclap.errors import DataError
 from spclap.evaluate.markdown import table
 
 CATALOGUE = Path(__file__).with_name("clips.csv")

