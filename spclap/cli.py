@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,20 @@ def shown(name) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def each(files: list[Path], work: Callable[[Path], Any], strict: bool) -> list[tuple[Path, Any]]:
+def each(files: Sequence[Path], work: Callable[[Path], Any], strict: bool) -> list[tuple[Path, Any]]:
     """Files and what `work` makes of each, without those that it refuses, which are listed on stderr; DataError at the
     first of them if `strict`, and if none is left."""
-    done = []
-    for file in tqdm(files, unit="file", delay=5):
+    done, bad = [], []
+    for file in files:
         try:
             done.append((file, work(file)))
         except DataError as error:
             if strict or len(files) == 1:
                 raise
-            tqdm.write(f"left out: {shown(error)}", file=sys.stderr)
-    if files and not done:
+            bad.append(error)
+    for error in bad:
+        print(f"left out: {shown(error)}", file=sys.stderr)
+    if bad and not done:
         raise DataError(f"none of {len(files)} files can be used, see above")
     return done
 
@@ -55,7 +57,8 @@ def embed(args: argparse.Namespace) -> None:
     vectors = {}
     if args.text:
         vectors.update(captions=np.array(args.text), text=model.embed_text(args.text))
-    done = each(args.files, lambda file: model.embed_audio([file])[0], args.strict)
+    bar = tqdm(args.files, unit="file", delay=5)
+    done = each(bar, lambda file: model.embed_audio([file])[0], args.strict)
     if done:
         files, rows = zip(*done, strict=True)
         vectors.update(files=np.array([str(file) for file in files]), audio=np.stack(rows))
@@ -91,7 +94,7 @@ def caption(args: argparse.Namespace) -> None:
         parts = list(model.caption_windows(file, window=seconds, beams=args.beams))
         for start, end, text in parts:
             when = f" {start:.1f}-{end:.1f} s" if len(parts) > 1 else ""
-            tqdm.write(f"{shown(file)}{when}: {'(silence)' if text is None else text}")
+            print(f"{shown(file)}{when}: {'(silence)' if text is None else text}")
 
     require_all(each(args.files, say, args.strict), args.files)
 
