@@ -77,7 +77,7 @@ def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu:
                 texts = model.captioner.generate(part_vectors, conf.beams, conf.max_tokens)
                 said.update(zip([scenes[i].id for i in part], texts, strict=True))
         atomic_write_text(place / "captions.jsonl", "".join(json.dumps(pair) + "\n" for pair in said.items()))
-        stamp.write()
+        stamp.write([place / "captions.jsonl"])
     return dict(json.loads(line) for line in (place / "captions.jsonl").read_text(encoding="utf-8").splitlines())
 
 

@@ -3,7 +3,8 @@
 python tests/drills/kills.py SCRATCH [--moments 41]
 
 By hand and weekly, not in CI: corpus synth with tests/tiny_conf, some minutes and half a minute a moment. SCRATCH is
-a folder that is made. It keeps the undisturbed run, which tests/drills/damage.py damages.
+a folder that is made. Commit nothing meanwhile: scores hold the state of git. SCRATCH keeps the undisturbed run, which
+tests/drills/damage.py damages.
 """
 
 import argparse
