@@ -13,6 +13,7 @@ from tqdm import tqdm
 from spclap.bin import run_main
 from spclap.data.files import atomic_path
 from spclap.errors import DataError
+from spclap.evaluate.markdown import table
 
 
 def shown(name) -> str:
@@ -72,13 +73,9 @@ def embed(args: argparse.Namespace) -> None:
 
 def print_similarity(vectors: dict[str, np.ndarray]) -> None:
     """A Markdown table of cosines, a row per file."""
-
-    def row(*cells) -> str:
-        return "| " + " | ".join(shown(cell).replace("|", "\\|") for cell in cells) + " |"
-
-    print(row("file", *vectors["captions"]) + "\n|" + "---|" * (1 + len(vectors["captions"])))
-    for file, cosines in zip(vectors["files"], vectors["audio"] @ vectors["text"].T, strict=True):
-        print(row(file, *(f"{cosine:.3f}" for cosine in cosines)))
+    cosines = [[f"{cosine:.3f}" for cosine in row] for row in vectors["audio"] @ vectors["text"].T]
+    rows = [[shown(file), *row] for file, row in zip(vectors["files"], cosines, strict=True)]
+    print(table(["file", *map(shown, vectors["captions"])], rows))
 
 
 def caption(args: argparse.Namespace) -> None:

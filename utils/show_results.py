@@ -134,8 +134,12 @@ def markdown(head: list, rows: list[list]) -> list[str]:
 
 
 def figure(row: dict | None) -> str:
-    """`71.5 [67.0, 76.0]`, or - for nothing."""
-    return "-" if row is None else f"{row['value']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+    """`71.5 [67.0, 76.0]`, with ` ±1.2` behind it over seeds, `71.5` for what is exact, or - for nothing."""
+    if row is None:
+        return "-"
+    exact = row["low"] == row["high"] == row["value"]
+    interval = "" if exact else f" [{row['low']:.1f}, {row['high']:.1f}]"
+    return f"{row['value']:.1f}{interval}" + (f" ±{row['seed_sd']:.1f}" if "seed_sd" in row else "")
 
 
 def table(rows: list[dict], metrics: list[str]) -> str:
@@ -152,6 +156,10 @@ def table(rows: list[dict], metrics: list[str]) -> str:
     out = markdown(head, cells)
     counts = {metric: sorted({row["n"] for row in rows if row["metric"] == metric}) for metric in metrics}
     out += ["", "n: " + ", ".join(f"{metric} {'/'.join(map(str, n))}" for metric, n in counts.items())]
+    if clips := sorted({row["clips"] for row in rows if "clips" in row}):
+        out[-1] += f"; intervals over the {'/'.join(map(str, clips))} recordings that the scenes were made of"
+    if any("seed_sd" in row for row in rows):
+        out[-1] += "; ±: standard deviation over seeds"
     return "\n".join(out)
 
 
@@ -160,7 +168,7 @@ def report(rows: list[dict], metrics: list[str]) -> str:
     parts = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         own = [row for row in rows if row["corpus"] == corpus]
-        models = [row for row in own if "-" not in row["tag"]]
+        models = sorted((row for row in own if "-" not in row["tag"]), key=lambda row: row["tag"] == "ceiling")
         pairs = [row for row in own if "-" in row["tag"]]
         if models:
             parts += [f"### {corpus}: percent, with 95% intervals", table(models, metrics)]

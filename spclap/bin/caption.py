@@ -13,6 +13,7 @@ from spclap.data.config import load_config
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_dump, scenes_digest
 from spclap.errors import DataError
+from spclap.evaluate import markdown
 from spclap.evaluate.captioning import (
     STATISTICS,
     BertScore,
@@ -110,18 +111,16 @@ class Truth:
 def table(models: dict[str, dict[int, Values]], conf: CaptionConf, truth: Truth) -> str:
     """Markdown in the columns of the paper's Table 2: a line per model and number of sources, then differences."""
     metrics = list(next(iter(next(iter(models.values())).values())))
-    lines = ["| model | sources | " + " | ".join(metrics) + " | n | references |", "|" + "---|" * (len(metrics) + 4)]
+    lines = []
     for name, sizes in models.items():
         for size, values in sizes.items():
             cells = [_figure(truth.clusters[size], m, values[m]) for m in metrics]
-            lines.append(
-                f"| {name} | {size} | {' | '.join(cells)} | {len(values[metrics[0]])} | {truth.counts(size)} |"
-            )
+            lines.append([name, size, *cells, len(values[metrics[0]]), truth.counts(size)])
     for first, second in pairs_of(models, conf.pairs):
         for size, values in models[first].items():
             cells = [_figure(truth.clusters[size], m, values[m], models[second][size][m]) for m in metrics]
-            lines.append(f"| {first}-{second} | {size} | {' | '.join(cells)} | | |")
-    return "\n".join(lines)
+            lines.append([f"{first}-{second}", size, *cells, "", ""])
+    return markdown.table(["model", "sources", *metrics, "n", "references"], lines)
 
 
 def _figure(clusters: Clusters, metric: str, values: np.ndarray, other: np.ndarray | None = None) -> str:
@@ -142,11 +141,9 @@ def examples(truth: Truth, said: dict[str, dict[str, str]], first: str, values: 
     order = np.argsort(values["dw_sbert"], kind="stable")
     count = min(count, len(order))
     chosen = [*order[::-1][: count - count // 2], *order[: count // 2]]
-    lines = ["| scene | reference | " + " | ".join(said) + " |", "|" + "---|" * (len(said) + 2)]
-    for scene in (truth.scenes[2][index] for index in chosen):
-        cells = [scene.id, references(scene)[0], *(captions[scene.id] for captions in said.values())]
-        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
-    return "\n".join(lines)
+    scenes = [truth.scenes[2][index] for index in chosen]
+    lines = [[s.id, references(s)[0], *(captions[s.id] for captions in said.values())] for s in scenes]
+    return markdown.table(["scene", "reference", *said], lines)
 
 
 def report(args: argparse.Namespace, conf: CaptionConf, corpus: Corpus, folders: list[Path]) -> str:

@@ -15,6 +15,7 @@ from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import require_dump
 from spclap.errors import DataError
+from spclap.evaluate import markdown
 from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.evaluate.results import FixedSet
@@ -78,14 +79,14 @@ def outcomes(model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str) ->
 def table(found: dict[str, dict[str, Values]], tags: list[str], tests: dict[str, FixedSet]) -> str:
     """Markdown: a line per condition and model, and the difference of the first two models on the same scenes."""
     metrics = list(next(iter(found.values()))[tags[0]])
-    lines = ["| condition | model | " + " | ".join(metrics) + " |", "|---|---|" + "---|" * len(metrics)]
+    lines = []
     for condition, models in found.items():
         rows = [row for tag in tags for row in tests[condition].rows(tag, models[tag], {})]
         rows += tests[condition].difference_rows(models, [tuple(tags[:2])] if len(tags) > 1 else [], {})
         for tag in dict.fromkeys(row["tag"] for row in rows):
             cells = {row["metric"]: shown(row["value"], row["low"], row["high"]) for row in rows if row["tag"] == tag}
-            lines.append(f"| {condition} | {tag} | " + " | ".join(cells[metric] for metric in metrics) + " |")
-    return "\n".join(lines)
+            lines.append([condition, tag, *(cells[metric] for metric in metrics)])
+    return markdown.table(["condition", "model", *metrics], lines)
 
 
 def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:

@@ -15,6 +15,7 @@ from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.errors import DataError
+from spclap.evaluate import markdown
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, own_retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
@@ -92,12 +93,9 @@ def kept_score(folder: Path, corpus: Corpus, grid: Grid, ngpu: int) -> dict:
     from spclap.engine.trained import load_training, require_clap
 
     path = folder / "table1.json"
-    made_from = {
-        "scenes": scenes_digest(corpus.data), "dump": digest(corpus.dump / "done.json"), "grid": grid.seed,
-        "protocol": PROTOCOL,
-    }  # fmt: skip
+    made_from = {"scenes": scenes_digest(corpus.data), "grid": grid.seed, "protocol": PROTOCOL}
     if has_weights := (folder / "done.json").is_file():
-        made_from["model"] = digest(folder / "done.json")
+        made_from.update(model=digest(folder / "done.json"), dump=digest(corpus.dump / "done.json"))
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     changed = [key for key, value in made_from.items() if kept.get(key) != value]
     if changed and kept and not has_weights:
@@ -133,14 +131,12 @@ def table(
 ) -> str:
     """Markdown: for each row of the paper's table, its figures and under them those of the model that is that row."""
     columns = paper.columns
-    lines = ["| row | of | seeds | " + " | ".join(columns) + " |", "|---|---|---|" + "---|" * len(columns)]
+    lines = []
     for row in paper.rows:
-        cells = [str(row["paper"].get(column, "-")) for column in columns]
-        lines.append(f"| {row['name']} | paper | 1 | " + " | ".join(cells) + " |")
+        lines.append([row["name"], "paper", 1, *(row["paper"].get(column, "-") for column in columns)])
         for tag in (tag for tag, name in names.items() if name == row["name"]):
-            cells = [figure(grid, models[tag], column) for column in columns]
-            lines.append(f"| {row['name']} | {tag} | {seeds[tag]} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            lines.append([row["name"], tag, seeds[tag], *(figure(grid, models[tag], column) for column in columns)])
+    return markdown.table(["row", "of", "seeds", *columns], lines)
 
 
 def report(scored: dict[str, list[dict]], seeds: dict[str, str], paper: Table1Conf, grid: Grid) -> str:
@@ -150,11 +146,7 @@ def report(scored: dict[str, list[dict]], seeds: dict[str, str], paper: Table1Co
     several = [name for name in next(iter(models.values())) if name.endswith("_captions")]
     counts = dict.fromkeys(str(count(len(clip.captions) for clip in grid.clips)) for count in (min, max))
     clips, pairs, triples = (len(grid.groups(size)) for size in (1, 2, 3))
-    head = "| model | " + " | ".join(several) + " |\n|---|" + "---|" * len(several)
-    lines = [
-        f"| {tag} | " + " | ".join(figure(grid, values, name) for name in several) + " |"
-        for tag, values in models.items()
-    ]
+    lines = [[tag, *(figure(grid, values, name) for name in several)] for tag, values in models.items()]
     return "\n\n".join([
         table(paper, rows, models, seeds, grid),
         f"{clips} clips, {pairs} pairs, {triples} triples. Queries, and captions or recordings that each ranks: fixed "
@@ -164,7 +156,7 @@ def report(scored: dict[str, list[dict]], seeds: dict[str, str], paper: Table1Co
         f"All captions of a clip (LAION's protocol for Clotho): {' '.join(paper.captions.split())} Captions per clip: "
         f"{'-'.join(counts)}; {clips} clips, {sum(len(clip.captions) for clip in grid.clips)} captions; t2a: mean over "
         f"clips of the mean over their captions.",
-        "\n".join([head, *lines]),
+        markdown.table(["model", *several], lines),
         origins(scored, seeds),
     ]) + "\n"  # fmt: skip
 
