@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+NO_MODELS = ("ceiling", "delay_alone")  # rows that say what could be had, shown last
 NUMBERS = ("value", "low", "high", "n")
 DOCUMENTS = {  # what else is written below a folder of results
     "Size and speed": "architectures.md",
@@ -168,7 +169,7 @@ def report(rows: list[dict], metrics: list[str]) -> str:
     parts = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         own = [row for row in rows if row["corpus"] == corpus]
-        models = sorted((row for row in own if "-" not in row["tag"]), key=lambda row: row["tag"] == "ceiling")
+        models = sorted((row for row in own if "-" not in row["tag"]), key=lambda row: row["tag"] in NO_MODELS)
         pairs = [row for row in own if "-" in row["tag"]]
         if models:
             parts += [f"### {corpus}: percent, with 95% intervals", table(models, metrics)]

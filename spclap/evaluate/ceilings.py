@@ -1,4 +1,4 @@
-"""The best that could be had on a set of scenes, whatever the model."""
+"""What could be had on a set of scenes: at best, and by the delay between the microphones alone."""
 
 import json
 
@@ -11,25 +11,25 @@ from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 
 CEILINGS = {
-    "retrieval": "100: every caption that is true of a recording is right",
-    "assignment": "scenes of which no other permutation's caption is true",
-    "direction": "scenes whose sources all lie, by the delay between the two microphones, in the sector of their word: "
-    "sources above or below the pair sound nearer to the front than they are",
+    "ceiling": "who knows the captions of clips and hears every place: all in retrieval, where what is true is right; in "
+    "direction and assignment the scenes of which no other permutation's caption is true",
+    "delay_alone": "who hears the delay between the microphones and nothing else: the scenes whose sources all lie, by "
+    "it, in the sector of their word; sources above or below the pair sound nearer to the front than they are",
 }
 
 
-def ceilings(scenes: list[Scene], bank: RirBank) -> Values:
-    """Metric -> percent of each scene, of scenes of one size."""
-    size, words = scenes[0].size, np.full(len(scenes), 100.0)
-    found = {f"r1_{way}_{size}src": words for way in ("a2t", "t2a")}
-    if size <= 2:
-        lateral = [lateral_angle(row.mics, row.source) for row in bank.table.itertuples()]
-        found[f"direction_{size}src"] = np.array(
-            [100.0 * all(direction_of(lateral[s.rir]) == s.direction for s in scene.sources) for scene in scenes]
-        )
+def ceilings(scenes: list[Scene], bank: RirBank) -> dict[str, Values]:
+    """Key of CEILINGS -> metric -> percent of each scene, of scenes of one size."""
+    size, unique = scenes[0].size, np.array([100.0 * _unique(scene) for scene in scenes])
+    best = {f"r1_{way}_{size}src": np.full(len(scenes), 100.0) for way in ("a2t", "t2a")}
     if size >= 2:
-        found[f"assignment_{size}src"] = np.array([100.0 * _unique(scene) for scene in scenes])
-    return found
+        best[f"assignment_{size}src"] = unique
+    if size > 2:
+        return {"ceiling": best}
+    lateral = [lateral_angle(row.mics, row.source) for row in bank.table.itertuples()]
+    heard = [all(direction_of(lateral[s.rir]) == s.direction for s in scene.sources) for scene in scenes]
+    name = f"direction_{size}src"
+    return {"ceiling": {**best, name: unique}, "delay_alone": {name: 100.0 * np.array(heard)}}
 
 
 def lateral_angle(microphones: str, source: str) -> float:
