@@ -11,8 +11,8 @@ from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 
 CEILINGS = {
-    "ceiling": "who knows the captions of clips and hears every place: all in retrieval, where what is true is right; in "
-    "direction and assignment the scenes of which no other permutation's caption is true",
+    "ceiling": "who knows the captions of clips and hears every place: all in retrieval, where what is true is right; "
+    "in direction and assignment the scenes of which no other permutation's caption is true",
     "delay_alone": "who hears the delay between the microphones and nothing else: the scenes whose sources all lie, by "
     "it, in the sector of their word; sources above or below the pair sound nearer to the front than they are",
 }
