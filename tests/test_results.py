@@ -15,6 +15,7 @@ from spclap.evaluate.results import (
     merge_results,
     pairs_of,
     pooled_rows,
+    read_scored,
     save_values,
 )
 
@@ -135,3 +136,10 @@ def test_results_of_other_corpora_and_seeds_stay(tmp_path):
     merge_results(path, [{"corpus": "a", "seed": 1, "v": 3}, {"corpus": "a", "seed": "0+1", "v": 4}])
     merge_results(path, [{"corpus": "a", "seed": 0, "v": 5}, {"corpus": "a", "seed": "0+1", "v": 6}])
     assert [row["v"] for row in json.loads(path.read_text())] == [2, 3, 5, 6]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\x00\xff"])
+def test_a_damaged_scores_file_counts_no_more(tmp_path, content, caplog):
+    assert read_scored(tmp_path / "scores.json") == {} and not caplog.records
+    (tmp_path / "scores.json").write_bytes(content)
+    assert read_scored(tmp_path / "scores.json") == {} and "scores.json: damaged" in caplog.text

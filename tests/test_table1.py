@@ -162,6 +162,6 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     again = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0 and (tmp_path / "table1.md").read_text() == text
     assert "fixed RIR" not in again.stderr  # nothing was scored again
-    (tmp_path / "seed1" / "concat_scl" / "table1.json").write_text(json.dumps({**kept[1], "dump": "another"}))
+    (tmp_path / "seed1" / "concat_scl" / "table1.json").write_text(json.dumps({**kept[1], "scenes": "another"}))
     stale = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
-    assert stale.returncode == 1 and "seed1/concat_scl/table1.json: of another dump, and no weights" in stale.stderr
+    assert stale.returncode == 1 and "seed1/concat_scl/table1.json: of another scenes, and no weights" in stale.stderr

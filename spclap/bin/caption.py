@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap.bin import environment, run_main
+from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest, require_dump, scenes_digest
@@ -183,6 +183,7 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import task_of, trained_folders
 
+    require_gpus(args.ngpu)
     conf, corpus = load_config(CaptionConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders = [folder for folder in trained_folders(args.exp) if task_of(folder) == "caption"]

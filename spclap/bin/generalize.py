@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import environment, run_main
+from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
@@ -122,6 +122,7 @@ def main() -> None:
 
     if args.out.suffix == ".json":
         raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
+    require_gpus(args.ngpu)
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     if not conf.conditions and not (conf.heads and args.sofa):

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from spclap.bin import environment, run_main
+from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config
 from spclap.data.files import atomic_write_text
+from spclap.data.lock import lock_folder
 from spclap.data.stamp import digest, require_dump, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import plots
@@ -27,6 +28,7 @@ from spclap.evaluate.results import (
     merge_results,
     pairs_of,
     pooled_rows,
+    read_scored,
     save_values,
 )
 from spclap.evaluate.seld import seld_outcomes
@@ -110,15 +112,16 @@ def score(folder: Path, corpus: Corpus, common: dict, ngpu: int) -> Values:
         "dump": digest(corpus.dump / "done.json"), "protocol": PROTOCOL, "tag": folder.name, **common,
     }  # fmt: skip
     path = folder / "scores.json"
-    old = json.loads(path.read_text()) if path.is_file() else {}
+    old = read_scored(path)
     if {key: old.get(key) for key in made_from} == made_from:
         logging.info("%s: scored before", folder)
         return load_values(folder)[0]
-    path.unlink(missing_ok=True)
-    values = figures(Scorer(folder, corpus, ngpu).run())
-    save_values(folder, values, made_from["scenes"])
-    about = {**made_from, "outcomes": digest(folder / "outcomes.npz"), **environment()}
-    atomic_write_text(path, json.dumps(about, indent=1) + "\n")
+    with lock_folder(folder):
+        path.unlink(missing_ok=True)
+        values = figures(Scorer(folder, corpus, ngpu).run())
+        save_values(folder, values, made_from["scenes"])
+        about = {**made_from, "outcomes": digest(folder / "outcomes.npz"), **environment()}
+        atomic_write_text(path, json.dumps(about, indent=1) + "\n")
     logging.info("%s: scored", folder)
     return values
 
@@ -156,6 +159,7 @@ def main() -> None:
     args = parser.parse_args()
     from spclap.engine.trained import history, same_dump, task_of, trained_folders
 
+    require_gpus(args.ngpu)
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders = [folder for folder in trained_folders(args.exp) if task_of(folder) in ("seld", "clap")]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spclap.bin import environment, run_main
+from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
@@ -18,7 +18,7 @@ from spclap.errors import DataError
 from spclap.evaluate import markdown
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, own_retrieval
-from spclap.evaluate.results import Values, mean_over_seeds
+from spclap.evaluate.results import Values, mean_over_seeds, read_scored
 from spclap.scene.corpus import Corpus
 from spclap.scene.grid import Grid
 
@@ -96,7 +96,7 @@ def kept_score(folder: Path, corpus: Corpus, grid: Grid, ngpu: int) -> dict:
     made_from = {"scenes": scenes_digest(corpus.data), "grid": grid.seed, "protocol": PROTOCOL}
     if has_weights := (folder / "done.json").is_file():
         made_from.update(model=digest(folder / "done.json"), dump=digest(corpus.dump / "done.json"))
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = read_scored(path)
     changed = [key for key, value in made_from.items() if kept.get(key) != value]
     if changed and kept and not has_weights:
         raise DataError(f"{path}: of another {' and '.join(changed)}, and no weights are there; leave this model out")
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/table1.yaml")])
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
+    require_gpus(args.ngpu)
     paper, corpus = load_config(Table1Conf, *args.conf), Corpus(args.data, args.dump)
     require_dump(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)

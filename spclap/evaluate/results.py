@@ -100,6 +100,19 @@ def pairs_of(tags: Iterable[str], wanted: list[list[str]]) -> list[tuple[str, st
     return [(first, second) for first, second in dict.fromkeys(pairs) if first != second]
 
 
+def read_scored(path: Path) -> dict:
+    """What scores.json or table1.json of a model says, nothing if there is none or, with a warning, a damaged one."""
+    if not path.is_file():
+        return {}
+    try:
+        if isinstance(about := json.loads(path.read_text(encoding="utf-8")), dict):
+            return about
+        logging.warning("%s: damaged (no object), so it counts no more", path)
+    except (OSError, ValueError) as error:
+        logging.warning("%s: damaged (%s), so it counts no more", path, error)
+    return {}
+
+
 def save_values(folder: Path, values: Values, scenes: str) -> None:
     """outcomes.npz of a model: what pooling needs; `scenes` is the digest of the scenes that were scored."""
     with atomic_path(folder / "outcomes.npz") as temporary, temporary.open("wb") as file:
