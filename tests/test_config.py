@@ -81,7 +81,7 @@ def test_shipped_configs_parse():
         load_config(cls, ROOT / "conf" / f"{name}.yaml")
         load_config(cls, ROOT / "conf" / "paper" / f"{name}.yaml")
         overlays = [*ROOT.glob(f"egs/*/conf/{name}.yaml"), *ROOT.glob(f"conf/wide_rooms/{name}.yaml")]
-        for overlay in [*overlays, ROOT / "tests" / "tiny_conf" / f"{name}.yaml"]:
+        for overlay in [*overlays, *ROOT.glob(f"tests/tiny_conf/{name}.yaml")]:
             load_config(cls, ROOT / "conf" / f"{name}.yaml", overlay)
 
 

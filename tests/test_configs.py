@@ -123,7 +123,10 @@ def test_the_papers_model_is_trained_and_scored_without_dumped_content(corpus, h
     run("train", "--config", *layers(BASES[1], "scl"), hub, small, "--exp", exp / "scl", "--init", exp / "seld")
     conf = ("--corpus", "tiny", "--results", tmp_path / "results.json", "--conf", BASES[1] / "score.yaml")
     run("score", "--exp", exp, *conf)
-    assert {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())} == {"seld", "scl"}
+    assert {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())} - {"ceiling", "delay_alone"} == {
+        "seld",
+        "scl",
+    }
 
 
 def test_ablations_and_architectures_are_short_and_say_why():

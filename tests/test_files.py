@@ -154,6 +154,7 @@ def test_damaged_results_are_told_and_stay(tmp_path, content):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_one_line_and_leaves_nothing_half_written(tmp_path, capsys, number):
+    before = signal.signal(number, signal.default_int_handler)  # the caller may ignore it, as nohup does
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
     def main() -> None:
@@ -167,6 +168,7 @@ def test_a_signal_is_one_line_and_leaves_nothing_half_written(tmp_path, capsys, 
     assert end.value.code == 128 + number and not list(tmp_path.iterdir())
     assert capsys.readouterr().err == f"error: stopped by {number.name}; a rerun goes on\n"
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
+    signal.signal(number, before)
 
 
 def test_an_ignored_signal_stays_ignored(monkeypatch):

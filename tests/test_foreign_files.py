@@ -80,19 +80,33 @@ def test_a_pickle_as_the_model_to_start_from(corpus, tmp_path, monkeypatch, caps
     assert not (tmp_path / "exp").exists()
 
 
+def begun(monkeypatch, words: list[str]) -> list[str]:
+    """A training that was killed before its first epoch; returns the words that go on with it."""
+
+    def kill(args, task, config, stamp) -> None:
+        stamp.begin()
+        stamp._lock.release()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spclap.bin.train.run_task", kill)
+        patch.setattr(sys, "argv", ["program", *words])
+        main()
+    return words
+
+
 @pytest.mark.parametrize("name", ["checkpoint.pth", "1epoch.pth"])
 def test_a_pickle_in_a_training_that_goes_on(corpus, tmp_path, monkeypatch, capsys, marker, name):
-    (tmp_path / "exp").mkdir()
+    words = begun(monkeypatch, arguments(corpus, tmp_path / "exp", "--max_epoch", "1"))
     torch.save({"model": Evil(marker)}, tmp_path / "exp" / name)
-    line = refused(monkeypatch, capsys, main, *arguments(corpus, tmp_path / "exp", "--max_epoch", "1"))
+    line = refused(monkeypatch, capsys, main, *words)
     assert f"{tmp_path / 'exp' / name}: cannot be read as a checkpoint of weights: Unsupported" in line
 
 
 @pytest.mark.parametrize("content", [{}, {"model": {}, "reporter": {}}, {"model": {"a": 1}, "reporter": {"epoch": 1}}])
 def test_a_checkpoint_of_something_else_is_refused(corpus, tmp_path, monkeypatch, capsys, content):
-    (tmp_path / "exp").mkdir()
+    words = begun(monkeypatch, arguments(corpus, tmp_path / "exp", "--max_epoch", "1"))
     torch.save(content, tmp_path / "exp" / "checkpoint.pth")
-    line = refused(monkeypatch, capsys, main, *arguments(corpus, tmp_path / "exp", "--max_epoch", "1"))
+    line = refused(monkeypatch, capsys, main, *words)
     assert str(tmp_path / "exp" / "checkpoint.pth") in line
 
 

@@ -205,7 +205,11 @@ def test_signals_reach_the_program_and_the_script_ends_after_it(number, tmp_path
     (tmp_path / "program.py").write_text(PROGRAM)
     script = f'set -euo pipefail; . {ROOT}/utils/programs.sh; python "{tmp_path}/program.py"; echo went on'
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    shell = subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
+    # whoever runs the tests may ignore the signal, as shells do with SIGINT in the background
+    shell = subprocess.Popen(
+        ["bash", "-c", script], stdout=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )  # fmt: skip
     assert shell.stdout.readline() == "begun\n"
     shell.send_signal(number)
     assert shell.communicate(timeout=30)[0] == "cleaned\n"
