@@ -18,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from spclap.data.audio import Window, array_stream, windows
+from spclap.data.datadir import visible
 from spclap.data.decode import Stream
 from spclap.data.stream import open_stream
 from spclap.errors import DataError
@@ -152,7 +153,7 @@ class SpatialCLAP:
         """Captions -> (n, dim). DataError for an empty list or caption."""
         captions = [captions] if isinstance(captions, str) else list(captions)
         for caption in captions:
-            if not isinstance(caption, str) or not caption.strip():
+            if not isinstance(caption, str) or not visible(caption):
                 raise DataError(f"caption {caption!r} is not a text; give words")
         if not captions:
             raise DataError("no captions; give at least one")

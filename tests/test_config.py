@@ -66,6 +66,12 @@ def test_bad_configs_name_file_and_key(tmp_path, text, message):
         load_yaml(tmp_path / "none.yaml")
 
 
+def test_a_config_that_is_not_utf8_is_one_line(tmp_path):
+    (tmp_path / "conf.yaml").write_bytes("name: caf\u00e9".encode("latin-1"))
+    with pytest.raises(DataError, match="conf.yaml: not valid YAML"):
+        load_yaml(tmp_path / "conf.yaml")
+
+
 def test_another_sample_rate_than_the_encoders_is_refused(tmp_path, monkeypatch, capsys):
     layer = write(tmp_path / "conf.yaml", "sample_rate: 24000")
     monkeypatch.setattr(

@@ -138,6 +138,9 @@ def test_one_item_counts_as_a_list_of_one(model, tmp_path):
     assert model.embed_audio(np.stack([sound(1.0)] * 3), RATE).shape == (3, 16)
     np.testing.assert_array_equal(model.embed_text("dog"), model.embed_text(["dog"]))
     assert model.embed_text("dog").shape == (1, 16)
+    for nothing in ("", " ", "\u200b", 3):
+        with pytest.raises(DataError, match="is not a text; give words"):
+            model.embed_text(["dog", nothing])
     with pytest.raises(DataError, match="recording 0 is bytes; give a path as text"):
         model.embed_audio(b"a.wav")
 

@@ -32,8 +32,8 @@ def test_commands_can_be_called_elsewhere(monkeypatch, words, expected):
 
 
 def test_kept_results_hold_no_absolute_path():
-    assert ABSOLUTE.findall("x /work/run/a.py `/tmp/b/c` https://a.b/c/d exp/a/b .../mini/seed0") == [
-        "/work/run/a.py",
+    assert ABSOLUTE.findall("x /home/you/a.py `/tmp/b/c` https://a.b/c/d exp/a/b .../mini/seed0") == [
+        "/home/you/a.py",
         "/tmp/b/c",
     ]
     files = [ROOT / "RESULTS.md", *(ROOT / "docs" / "results").rglob("*")]

@@ -45,6 +45,9 @@ PROTOCOL = {
 }
 
 
+FIXED_AT_ONCE = 32  # scenes that are encoded together
+
+
 class Scorer:
     """Outcomes per scene of one model on all fixed test sets of a corpus."""
 
@@ -74,7 +77,7 @@ class Scorer:
         from spclap.engine.iterators import FixedScenes, moved
         from spclap.engine.scene_task import frozen_content
 
-        fixed = FixedScenes(self.corpus, "test", [size], 32, frozen_content(self.args))
+        fixed = FixedScenes(self.corpus, "test", [size], FIXED_AT_ONCE, frozen_content(self.args))
         rows, scenes, device = [], [], next(self.model.parameters()).device
         for index in tqdm(range(len(fixed)), desc=f"{self.folder.name} {size}src"):
             batch = moved(fixed[index][1], device)
@@ -84,9 +87,11 @@ class Scorer:
             else:
                 rows.append(self.model.clap.embed_audio(stereo, batch.get("content")))
             scenes += batch["scenes"]
-        vectors = require_finite(torch.cat(rows).cpu().numpy(), "audio")
-        if len(vectors) != len(scenes) or scenes != self.corpus.fixed("test", size):
-            raise DataError(f"{self.folder}: {len(vectors)} vectors of {len(scenes)} scenes; run stage 5 again")
+        vectors, table = require_finite(torch.cat(rows).cpu().numpy(), "audio"), self.corpus.fixed("test", size)
+        if len(vectors) != len(table) or scenes != table:
+            raise DataError(
+                f"{self.folder}: {len(vectors)} vectors of {len(scenes)} scenes, the table has {len(table)}"
+            )
         return vectors, scenes
 
     def _score_clap(self, size: int, scenes: list, audio: np.ndarray) -> None:

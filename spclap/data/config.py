@@ -36,7 +36,7 @@ def load_yaml(*paths: Path) -> dict[str, Any]:
             raise DataError(f"{path}: config not found")
         try:
             layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: not valid YAML: {error}") from error
         if not isinstance(layer, dict):
             raise DataError(f"{path}: expected `key: value` lines, got {type(layer).__name__}")
