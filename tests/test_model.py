@@ -257,6 +257,14 @@ def test_frozen_parts_stay_as_they_are(tokenizer):
         small_clap(tokenizer, frozen=["spatial"])
 
 
+def test_cosines_are_multiplied_by_what_is_learned_but_100_at_most(tokenizer):
+    clap = small_clap(tokenizer)
+    assert clap.scale().item() == pytest.approx(1 / 0.07)
+    for factor, expected in ((1.5, 1.5), (20, 20), (99, 99), (101, 100), (1e6, 100)):
+        clap.logit_scale.data.fill_(float(np.log(factor)))
+        assert clap.scale().item() == pytest.approx(expected, rel=1e-4)
+
+
 def test_unknown_part_or_option_is_named():
     with pytest.raises(DataError, match="yamnet, cnn, htsat"):
         SpatialClap(content_encoder="beats")
