@@ -41,8 +41,11 @@ class Lock:
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):  # a file system without locks
                 raise
-        if self.path.exists() and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
-            return file
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
         file.close()
         return None
 
