@@ -196,6 +196,17 @@ def test_clips_that_tell_a_story_keep_its_order(seconds, first, tmp_path):
     assert window[0] / window[: len(ramp)].max() == pytest.approx(begins, rel=1e-4)
 
 
+@pytest.mark.parametrize("start", [0.0, 0.3, 0.999])
+def test_long_clips_are_heard_from_anywhere_to_their_end(start, tmp_path):
+    """`start` is a share of where a window can begin."""
+    noise = np.random.default_rng(0).standard_normal(3 * RATE).astype("f")
+    write_pack(tmp_path, [("other", noise[::-1].copy()), ("noise", noise)])
+    window = dry_window(ClipPack(tmp_path), Source("noise", "", ("x",), 0, "front", 0.0, start, 0.0), RATE)
+    first = int(start * 2 * RATE)
+    heard = noise[first : first + RATE]
+    np.testing.assert_allclose(window, 0.1 * heard / np.sqrt(np.mean(heard**2)), rtol=1e-4, atol=1e-6)
+
+
 def test_windows_of_short_clips_repeat_and_have_one_level(pack, clips):
     short = min(pack.ids, key=pack.length)
     loud = Source(short, "", ("x",), 0, "front", 0.0, 0.3, 0.0)
