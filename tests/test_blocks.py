@@ -65,6 +65,20 @@ def test_content_blocks_move_with_the_content():
     torch.testing.assert_close(moved.unflatten(1, (5, 4)), blocks(content, share).unflatten(1, (5, 4))[:, order])
 
 
+@torch.no_grad()
+def test_the_share_of_the_energy_makes_and_scales_the_block_of_its_direction_alone():
+    torch.manual_seed(0)
+    blocks, content, share = ContentBlocks(6, 20), noise(2, 5, 6), torch.rand(2, 5)
+    found = blocks(content, share).unflatten(1, (5, 4))
+    for item, where in np.ndindex(2, 5):
+        level = (share[item, where] + 1e-4).log()[None]
+        made = blocks.projection(torch.cat([blocks.norm(content[item, where]), level]))
+        torch.testing.assert_close(found[item, where], made * (1 + blocks.gate(level).exp()).log())
+    share[0, 2] = share[0, 2] / 10
+    changed = (blocks(content, share).unflatten(1, (5, 4)) != found).all(dim=2)
+    assert changed.nonzero().tolist() == [[0, 2]]
+
+
 class Given(torch.nn.Module):
     """A spatial encoder whose masks are known."""
 

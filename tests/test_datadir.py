@@ -29,6 +29,13 @@ def test_round_trip_sorts_by_id(folder):
     assert (folder / "utt2label").read_text() == "a lamb,sheep\nb dog\n"
 
 
+def test_labels_and_captions_keep_their_order(tmp_path):
+    """The most specific first, the kind last, whatever their letters."""
+    clip = Clip("a", "a.wav", ("z", "m", "a"), ("wolf", "dog", "mammal"), "r", ("wolf", "dog"))
+    datadir.write_datadir(tmp_path, [clip])
+    assert datadir.load_datadir(tmp_path) == [clip]
+
+
 def test_sorted_by_code_point_as_lc_all_c(tmp_path):
     datadir.write_table(tmp_path / "t", {"a": "1", "B": "2", "a-b": "3", "é": "4", "a1": "5"})
     assert list(datadir.read_table(tmp_path / "t")) == ["B", "a", "a-b", "a1", "é"]

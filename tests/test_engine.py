@@ -7,19 +7,26 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from small_training import CLAP_ONLY, ROOT, SMALL, parameters, train
 
+from spclap.bin.extract import dump_content, measure_statistics, train_tokenizer
+from spclap.data.datadir import load_datadir
+from spclap.data.pack import ClipPack
 from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
 from spclap.engine.task import ClapTask, SeldTask
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
+from spclap.model.content_encoder import CONTENT_ENCODERS, SmallCnn
+from spclap.model.features import joint_level
 from spclap.model.loss import symmetric_info_nce
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import PHRASES
 from spclap.scene.meaning import fits
+from spclap.scene.rooms import RirBank
 from spclap.scene.spatialize import render, spatialize
 
 
@@ -58,6 +65,77 @@ def test_a_scene_and_its_permutations_share_a_rank(corpus):
                 assert {tuple(p) for p in batch["pairs"][first].tolist()} != {
                     tuple(p) for p in batch["pairs"][second].tolist()
                 }
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus, fresh):
+    clips = {clip.id: clip for clip in load_datadir(corpus.data / "train")}
+    rooms = {rir.tobytes() for rir in np.load(corpus.data / "rirs" / "train" / "rirs.npy")}
+    sounds = ClipPack(corpus.dump / "clips" / "train")
+    data = FreshScenes(corpus, {1: 2, 2: 4}, 6, 3, 0, fresh=fresh)
+    for epoch in (1, 2):
+        for _, batch in SceneIterFactory(data).build_iter(epoch):
+            assert {clip for item in batch["clips"] for clip in item} <= clips.keys()
+            said = {caption for item in batch["clauses"] for caption, _ in item}
+            assert said <= {caption for clip in clips.values() for caption in clip.captions}
+            assert {rir.tobytes() for rir in batch["rirs"].numpy()} <= rooms
+    scene = data.sampler.draw(np.random.default_rng(0), 2, "x")
+    torch.testing.assert_close(
+        render(scene, data.pack, data.bank, corpus.samples),
+        render(scene, sounds, RirBank(corpus.data / "rirs" / "train"), corpus.samples),
+    )
+    assert set(data.pack.ids) == set(sounds.ids) == clips.keys()
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_what_is_measured_for_a_split_is_of_that_split(corpus, split):
+    clips = {clip.id for clip in load_datadir(corpus.data / split)}
+    rooms = {rir.tobytes() for rir in np.load(corpus.data / "rirs" / split / "rirs.npy")}
+    for _, batch in FixedScenes(corpus, split, [1, 2], 3):
+        assert {clip for item in batch["clips"] for clip in item} <= clips
+        assert {rir.tobytes() for rir in batch["rirs"].numpy()} <= rooms
+
+
+def test_stage_2_learns_from_the_training_split_alone(corpus, tmp_path):
+    """Statistics of the inputs and the tokenizer's text."""
+    asked, conf = [], SimpleNamespace(n_fft=512, hop=256, statistics_scenes=2, vocab_size=60)
+
+    class Watched(Corpus):
+        pass
+
+    for name in ("sampler", "pack", "bank"):
+        setattr(Watched, name, lambda self, split, name=name: (asked.append(split), getattr(corpus, name)(split))[1])
+    watched = Watched(corpus.data, tmp_path)
+    measure_statistics(watched, conf)
+    train_tokenizer(watched, conf)
+    assert set(asked) == {"train"} and len(asked) >= 4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [1, 3, 32])
+def test_dumped_content_is_that_of_the_scene_it_comes_with(corpus, tmp_path, monkeypatch, size):
+    """Whatever the size of batches, and of all sets one after the other."""
+    torch.manual_seed(0)
+    encoder = SmallCnn(channels=4, dim=8).eval()
+    monkeypatch.setitem(CONTENT_ENCODERS, "other", lambda: encoder)
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    (dump / "clips").symlink_to(corpus.dump / "clips")
+    (dump / "done.json").write_text(json.dumps({"complete": True, "conf": {"content_encoder": "other"}}))
+    heard = Corpus(corpus.data, dump)
+    dump_content(heard, SimpleNamespace(content_encoder="other"))
+    for split in ("valid", "test"):
+        seen = []
+        for ids, batch in FixedScenes(heard, split, heard.fixed_counts(split), size, "other"):
+            assert batch["content"].shape == (len(ids), 8)
+            stereo = spatialize(batch["dry"], batch["rirs"], batch["pairs"])
+            torch.testing.assert_close(batch["content"], encoder(joint_level(stereo).mean(dim=1)), atol=1e-5, rtol=1e-4)
+            rows = [np.load(heard.content_path(split, s.size))[int(s.id.rsplit("-", 1)[1])] for s in batch["scenes"]]
+            np.testing.assert_array_equal(batch["content"], rows)
+            assert ids == [scene.id for scene in batch["scenes"]]
+            seen += ids
+        assert seen == [scene.id for n in heard.fixed_counts(split) for scene in heard.fixed(split, n)]
+    assert "content" not in FixedScenes(heard, "test", [1], size)[0][1]
 
 
 def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):

@@ -1,5 +1,6 @@
 """Files that are complete or not there, locks, and programs that end."""
 
+import fcntl
 import json
 import os
 import signal
@@ -115,6 +116,21 @@ def test_of_many_that_want_a_lock_one_has_it_at_a_time(tmp_path):
     for thread in threads:
         thread.join()
     assert len(most) == 300 and max(most) == 1
+
+
+def test_a_lock_whose_file_is_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    plain, removed = fcntl.flock, []
+
+    def flock(file, how):
+        plain(file, how)
+        if not removed:  # as its holder does
+            removed.append(file)
+            (tmp_path / "lock").unlink()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(Path, "exists", lambda self: True)  # it was there a moment ago
+    with Lock(tmp_path / "lock", tmp_path, wait=True) as lock:
+        assert os.path.samestat(os.fstat(lock.file.fileno()), (tmp_path / "lock").stat())
 
 
 def test_two_that_write_one_folder(tmp_path):

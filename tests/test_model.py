@@ -60,6 +60,17 @@ def test_maps_show_delay_and_level_and_nothing_of_the_common_gain():
     torch.testing.assert_close(
         StereoMaps("phase_difference", 512, 256, 200).maps(7 * delayed)[0, 2:], maps[2:], atol=1e-3, rtol=0
     )
+    sine = torch.sin(3 * omega)  # positive: the left channel is ahead
+    assert (inner[3].median(dim=0).values - sine).abs()[5:].max() < 0.1
+
+
+def test_inputs_are_normalised_with_what_stage_2_measured():
+    maps, x = StereoMaps("phase_difference", 256, 128, 64), noise(2, 2, 4000)
+    torch.testing.assert_close(maps(x), maps.maps(x))
+    mean, std = noise(4, 64, seed=1), noise(4, 64, seed=2).abs() + 0.5
+    maps.set_statistics(mean, std)
+    expected = (maps.maps(x).numpy() - mean[None, :, None].numpy()) / std[None, :, None].numpy()
+    np.testing.assert_allclose(maps(x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_magnitude_phase_is_the_stft():
@@ -255,6 +266,14 @@ def test_frozen_parts_stay_as_they_are(tokenizer):
     assert clap.content_encoder.layers[0].running_mean.abs().sum() > 0  # the others learn
     with pytest.raises(DataError, match="no part `spatial`"):
         small_clap(tokenizer, frozen=["spatial"])
+
+
+def test_cosines_are_multiplied_by_what_is_learned_but_100_at_most(tokenizer):
+    clap = small_clap(tokenizer)
+    assert clap.scale().item() == pytest.approx(1 / 0.07)
+    for factor, expected in ((1.5, 1.5), (20, 20), (99, 99), (101, 100), (1e6, 100)):
+        clap.logit_scale.data.fill_(float(np.log(factor)))
+        assert clap.scale().item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_unknown_part_or_option_is_named():

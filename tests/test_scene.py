@@ -93,3 +93,21 @@ def test_scenes_survive_the_disk(tmp_path, sampler):
         read_scenes(tmp_path / "s.jsonl")
     with pytest.raises(DataError, match="stage 1"):
         read_scenes(tmp_path / "missing.jsonl")
+
+
+def test_sampler_draws_all_that_there_is_evenly(sampler, clips):
+    """Levels of +-3 dB, starts from 0 to 1, and every clip, caption, room, direction and place."""
+    scenes = [sampler.draw(np.random.default_rng([9, seed]), 2, "x") for seed in range(500)]
+    sources = [source for scene in scenes for source in scene.sources]
+    for values, low, high in (([s.gain_db for s in sources], -3, 3), ([s.start for s in sources], 0, 1)):
+        expected = np.linspace(low, high, 11)
+        found = np.quantile(values, np.linspace(0, 1, 11))
+        np.testing.assert_allclose(found, expected, atol=0.06 * (high - low))
+        assert low <= min(values) and max(values) < high
+    levels = np.array([[source.gain_db for source in scene.sources] for scene in scenes])
+    assert abs(np.corrcoef(levels.T)[0, 1]) < 0.15  # each source has its own
+    assert {source.caption for source in sources} == {caption for clip in clips for caption in clip.captions}
+    assert {source.clip for source in sources} == {clip.id for clip in clips}
+    assert {scene.room for scene in scenes} == set(sampler.bank.rooms)
+    assert {source.rir for source in sources} == set(range(len(sampler.bank.rirs)))
+    assert {scene.sources[0].direction for scene in scenes} == set(DIRECTIONS)

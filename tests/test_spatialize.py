@@ -12,6 +12,7 @@ from conftest import RATE, ROOMS
 from scipy.signal import fftconvolve
 
 from spclap.data.pack import ClipPack, write_pack
+from spclap.scene import rooms
 from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room, write_bank
 from spclap.scene.scene import Source
 from spclap.scene.spatialize import dry_parts, dry_window, render, spatialize
@@ -75,6 +76,44 @@ def test_room_table_tells_the_geometry():
         assert abs((direct[1] - direct[0]) - lead) <= 1
         assert np.linalg.norm(row["mics"][0] - row["mics"][1]) == pytest.approx(ROOMS.spacing)
         assert np.all(row["source"] > 0) and np.all(row["source"] < row["size"])
+
+
+def test_rooms_are_drawn_evenly_and_simulated_with_what_their_table_says(monkeypatch):
+    asked = []
+
+    def simulated(size, rt60, microphones, sources, sample_rate, taps):
+        asked.append((*size, rt60, *microphones.T.ravel(), *sources.ravel()))
+        return np.ones((len(sources), 2, taps), np.float32)
+
+    monkeypatch.setattr(rooms, "image_source_rirs", simulated)
+    conf = replace(ROOMS, spacing=[0.15, 0.2])
+    table = [row for seed in range(120) for row in simulate_room(conf, RATE, "x", [seed])[1]]
+    said = [(*r["size"], r["rt60"], *r["mics"].ravel(), *r["source"].ravel()) for r in table]
+    np.testing.assert_array_equal(asked, said)
+    each = table[:: 5 * conf.places_per_direction]
+    size = np.array([row["size"] for row in each])
+    spacing = [np.linalg.norm(row["mics"][0] - row["mics"][1]) for row in each]
+    away = [np.linalg.norm((row["source"] - row["mics"].mean(axis=0))[:2]) for row in table]
+    heights = [row["source"][2] for row in table]
+    turned = [row["azimuth"] for row in table]
+    for values, (low, high) in (
+        ([row["rt60"] for row in each], conf.rt60), (size[:, 0], conf.length), (size[:, 1], conf.width),
+        (size[:, 2], conf.height), (spacing, conf.spacing), (away, conf.distance), (heights, conf.source_height),
+        (turned, (-90, 90)),
+    ):  # fmt: skip
+        assert low - 1e-6 <= min(values) and max(values) <= high + 1e-6
+        assert np.mean(values) == pytest.approx((low + high) / 2, abs=0.1 * (high - low))
+        assert np.std(values) == pytest.approx((high - low) / 12**0.5, rel=0.2)
+
+
+def test_a_room_with_a_longer_rt60_decays_longer():
+    """Energy after 60 ms, of rooms of one size."""
+    late = []
+    for rt60 in (0.15, 0.2, 0.25):
+        conf = replace(ROOMS, rt60=[rt60, rt60], length=[5.0, 5.0], width=[4.0, 4.0], height=[2.8, 2.8])
+        rirs, _ = simulate_room(conf, RATE, "x", [1])
+        late.append(np.square(rirs[..., round(0.06 * RATE) :]).sum() / np.square(rirs).sum())
+    assert late[1] > 1.5 * late[0] and late[2] > 1.5 * late[1]
 
 
 def test_table_on_disk_fits_the_bank(bank):
@@ -155,6 +194,17 @@ def test_clips_that_tell_a_story_keep_its_order(seconds, first, tmp_path):
     window = dry_window(ClipPack(tmp_path), Source("ramp", "", ("x",), 0, "front", 0.0, 0.25, 0.0), 10 * RATE)
     begins = ramp[round(first * len(ramp))]
     assert window[0] / window[: len(ramp)].max() == pytest.approx(begins, rel=1e-4)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3, 0.999])
+def test_long_clips_are_heard_from_anywhere_to_their_end(start, tmp_path):
+    """`start` is a share of where a window can begin."""
+    noise = np.random.default_rng(0).standard_normal(3 * RATE).astype("f")
+    write_pack(tmp_path, [("other", noise[::-1].copy()), ("noise", noise)])
+    window = dry_window(ClipPack(tmp_path), Source("noise", "", ("x",), 0, "front", 0.0, start, 0.0), RATE)
+    first = int(start * 2 * RATE)
+    heard = noise[first : first + RATE]
+    np.testing.assert_allclose(window, 0.1 * heard / np.sqrt(np.mean(heard**2)), rtol=1e-4, atol=1e-6)
 
 
 def test_windows_of_short_clips_repeat_and_have_one_level(pack, clips):

@@ -79,6 +79,17 @@ def test_scenes_depend_on_the_seed_alone(grid, clips, bank):
     assert len({scene.sources[0].direction for n in range(8) for scene in Grid(clips, bank, n).one_direction(1)}) == 5
 
 
+def test_scenes_are_in_all_rooms_and_at_all_places(clips, bank):
+    """But for those at one place, which the paper has too."""
+    grid = Grid(clips, bank, seed=3)
+    for scenes in (grid.every_direction(1), grid.every_direction(2), grid.every_order(3)):
+        found = Counter(scene.room for scene in scenes)
+        assert found.keys() == set(bank.rooms) and max(found.values()) < 2 * len(scenes) / len(bank.rooms)
+    every = [source for size in (1, 2) for scene in grid.every_direction(size) for source in scene.sources]
+    assert {source.rir for source in every} == set(range(len(bank.rirs)))
+    assert {(source.start, source.gain_db) for source in every} == {(0.0, 0.0)}
+
+
 def test_intervals_resample_groups_of_queries():
     outcomes = np.array([True, True, False, False, True, False])
     assert of_groups(outcomes, 3).tolist() == [100, 0, 50]

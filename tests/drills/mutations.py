@@ -1,0 +1,279 @@
+"""Break the code in one place at a time and see that a test notices; docs/mutations.md holds the last outcome.
+
+python tests/drills/mutations.py [--only 3 17] [--list]
+
+By hand, not in CI: some ten seconds a mutation. The repository is copied to a temporary folder; only the copy changes.
+Prints a Markdown table and fails when a mutation survives, or when its line is not in the code any more.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from spclap.evaluate.markdown import table
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 300  # s for the tests of a mutation
+
+
+class Mutation(NamedTuple):
+    """`old`, which occurs once in spclap/`file`, becomes `new`; the `tests`, in tests/, should fail."""
+
+    file: str
+    old: str
+    new: str
+    breaks: str
+    tests: str
+
+
+SPLIT = "test_engine.py::test_training_hears_clips_and_rooms_of_the_training_split_alone"
+CONTENT = "test_engine.py::test_dumped_content_is_that_of_the_scene_it_comes_with"
+SCENES = "test_scene.py test_spatialize.py -k 'not share_no_room and not number_of_processes'"
+MODEL = "test_model.py"
+TRAIN = 'corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")'
+TEST = TRAIN.replace("train", "test")
+# fmt: off
+MUTATIONS = [Mutation(*fields) for fields in (
+    # data
+    ("engine/iterators.py", TRAIN, TEST, "training draws clips and rooms from the test split", SPLIT),
+    ("scene/corpus.py", "SceneSampler(load_datadir(self.data / split)", 'SceneSampler(load_datadir(self.data / "test")',
+     "training draws clips from the test split", SPLIT),
+    ("scene/corpus.py", 'self.data / "rirs" / split', 'self.data / "rirs" / "test"', "rooms of the test split", SPLIT),
+    ("scene/corpus.py", 'self.dump / "clips" / split', 'self.dump / "clips" / "test"',
+     "sounds of the test split", SPLIT),
+    ("bin/extract.py", TRAIN, TEST, "statistics of the test split",
+     "test_engine.py::test_stage_2_learns_from_the_training_split_alone"),
+    ("data/datadir.py", ', ("original recording", clip.source))', ")", "splits may share a recording",
+     "test_datadir.py"),
+    ("data/datadir.py", 'tuple(value.split(","))', 'tuple(sorted(value.split(",")))', "labels lose their order",
+     "test_datadir.py"),
+    ("data/pack.py", "[first + start : first + stop]", "[first : first + stop - start]",
+     "parts of a clip are its beginning", "test_pack.py::test_pack_equals_clips"),
+    ("data/audio.py", "mono = audio.mean(axis=1)", "mono = audio[:, 0]", "stereo clips lose a channel",
+     "test_audio.py"),
+    ("data/audio.py", "else soxr.resample(frames, ", "else soxr.resample(frames[:, ::-1], ",
+     "resampling exchanges left and right", "test_inference.py"),
+    ("data/audio.py", "else soxr.resample(frames, ", "else soxr.resample(frames / frames.std(axis=0), ",
+     "resampling normalises the channels apart", "test_inference.py"),
+    ("data/stamp.py", "if not same:", "if False:", "changed outputs are not told", "test_stamp.py"),
+    ("data/stamp.py", 'return {**stored, "outputs": 0} == {"complete": complete, **self.inputs, "outputs": 0}',
+     'return stored.get("complete") == complete', "other inputs count as the same", "test_stamp.py"),
+    ("data/lock.py", "fcntl.LOCK_EX", "fcntl.LOCK_SH", "two hold a lock", "test_files.py -k lock"),
+    # scene
+    ("scene/sampler.py", "gain_db=float(rng.uniform(-self.conf.level_db, self.conf.level_db))", "gain_db=0.0",
+     "all sources have one level", SCENES),
+    ("scene/sampler.py", "room = self.bank.rooms[rng.integers(len(self.bank.rooms))]", "room = self.bank.rooms[0]",
+     "training hears one room", SCENES),
+    ("scene/sampler.py", "size=n_sources, replace=False", "size=n_sources, replace=True",
+     "two sources of a kind", SCENES),
+    ("scene/rooms.py", "rt60 = float(rng.uniform(*conf.rt60))", "rt60 = float(conf.rt60[0])",
+     "RT60 is the lowest", SCENES),
+    ("scene/rooms.py", "inverse_sabine(rt60, size)", "inverse_sabine(0.2, size)", "decay ignores the RT60", SCENES),
+    ("scene/rooms.py", "angle = yaw - np.deg2rad(azimuth)", "angle = yaw + np.deg2rad(azimuth)",
+     "left and right exchanged in rooms", SCENES),
+    ("scene/rooms.py", "out[index, channel, : len(rir)]", "out[index, 1 - channel, : len(rir)]",
+     "channels of RIRs exchanged", SCENES),
+    ("scene/grid.py", "self.bank.rooms[rng.integers(len(self.bank.rooms))]", "self.bank.rooms[0]",
+     "Table 1's grid in one room", "test_table1.py -k 'not program'"),
+    ("scene/grid.py", "int(rng.choice(self.bank.rows(room, direction)))", "int(self.bank.rows(room, direction)[0])",
+     "Table 1's grid at the first place of a direction", "test_table1.py -k 'not program'"),
+    ("scene/spatialize.py", "np.float32(SOURCE_RMS / rms * ", "np.float32(SOURCE_RMS * ",
+     "loud clips stay loud", SCENES),
+    ("scene/spatialize.py", "first = int(source.start * (length - wanted))", "first = 0",
+     "long clips are heard from their beginning", SCENES),
+    ("scene/spatialize.py", "int(source.start * length) if length < LOOPED else 0", "0",
+     "short clips always begin at their beginning", SCENES),
+    ("scene/spatialize.py", "spectrum[present] += ", "spectrum[present] = ", "the last source alone is heard", SCENES),
+    ("scene/spatialize.py", "(clip >= 0).nonzero()", "(clip >= -1).nonzero()", "absent sources are heard", SCENES),
+    ("scene/spatialize.py", "[:: -1 if scene.mirrored else 1]", "", "mirrored words, not channels", "test_augment.py"),
+    ("scene/augment.py", "DIRECTIONS[-1 - DIRECTIONS.index(source.direction)]", "source.direction",
+     "mirrored channels, not words", "test_augment.py"),
+    ("scene/caption.py", "{clip: place for place, clip in enumerate(permutation)}", "dict(enumerate(permutation))",
+     "captions of the inverse permutation", SCENES),
+    ("scene/scene.py", "any(clip == place for", "all(clip == place for", "negatives are no derangements", SCENES),
+    ("scene/meaning.py", 'for caption in source.every_caption]', 'for caption in (source.caption,)]',
+     "other captions of a clip count as wrong", "test_meaning.py"),
+    ("scene/head.py", "azimuth = -((", "azimuth = ((", "measured heads are mirrored", "test_head.py"),
+    # features
+    ("model/features.py", "(self.maps(stereo) - self.mean) / self.std", "self.maps(stereo)",
+     "statistics are not used", MODEL),
+    ("model/features.py", "spectrum[:, 0] * spectrum[:, 1].conj()", "spectrum[:, 1] * spectrum[:, 0].conj()",
+     "sign of the phase difference", MODEL),
+    ("model/features.py", "mean(dim=(1, 2), keepdim=True)", "mean(dim=2, keepdim=True)",
+     "level of each channel apart", MODEL),
+    ("model/direction_masks.py", "return -spacing * ", "return spacing * ", "fixed masks are mirrored",
+     "test_direction_masks.py -k 'plane_wave and not learn'"),
+    # model
+    ("model/fusion/directions.py", "masked = masks * spectrum[:, None]", "masked = masks.ceil() * spectrum[:, None]",
+     "every direction hears the whole mixture", "test_blocks.py"),
+    ("model/fusion/directions.py", "masks * (maps - silence)[:, None]", "(0 * masks + 1) * (maps - silence)[:, None]",
+     "every direction hears the whole mixture (with depth)", "test_blocks.py"),
+    ("model/fusion/directions.py", "content_encoder.spectrum(stereo.mean(dim=1))",
+     "content_encoder.spectrum(stereo[:, 0])", "content of the left channel alone", "test_blocks.py"),
+    ("model/fusion/directions.py", "energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9)", "energy",
+     "energy instead of its share", "test_blocks.py"),
+    ("model/blocks.py", "level = (share + 1e-4)", "level = (0 * share + 1e-4)", "ContentBlocks ignores the share",
+     "test_blocks.py"),
+    ("model/blocks.py", " * F.softplus(self.gate(level))", "", "no gate", "test_blocks.py"),
+    ("model/blocks.py", 'scores.masked_fill(mask[:, None] == 0, float("-inf"))', "scores", "queries read padding",
+     "test_blocks.py"),
+    ("model/text_encoder.py", "weights = mask.unsqueeze(-1).to(states.dtype)",
+     "weights = torch.ones_like(mask).unsqueeze(-1).to(states.dtype)", "padding counts in pooling",
+     MODEL),
+    ("model/spatial_clap.py", "return F.normalize(vectors, dim=1)", "return vectors", "audio of any length",
+     MODEL),
+    ("model/spatial_clap.py", "getattr(self, name).requires_grad_(False)", "getattr(self, name).requires_grad_(True)",
+     "frozen parts are trained", MODEL),
+    ("model/spatial_clap.py", "getattr(self, name).eval()", "getattr(self, name)",
+     "frozen parts gather batch statistics", MODEL),
+    ("model/spatial_clap.py", ".clamp(max=math.log(100))", "", "temperature not clamped", MODEL),
+    ("model/captioner.py", "labels.new_full(prefix.shape[:2], IGNORED)", "labels.new_full(prefix.shape[:2], 0)",
+     "the caption loss counts the prefix", "test_captioning.py -k loss"),
+    ("model/checkpoints.py", "if not torch.isfinite(value).all():", "if False:", "weights of NaN are used",
+     "test_checkpoints.py test_trained.py -k 'not_finite or cannot_be_used'"),
+    ("model/folders.py", "if _sha256(path) != digest:", "if False:", "changed files of a model are used",
+     "test_checkpoints.py -k changed"),
+    # loss and engine
+    ("model/loss.py", '.masked_fill(others, float("-inf"))', "", "true captions are negatives", MODEL),
+    ("model/loss.py", "masked_fill(others,", "masked_fill(others.T,", "fits transposed", MODEL),
+    ("model/loss.py", "(F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2",
+     "F.cross_entropy(logits, target)", "audio to text alone is learned", MODEL),
+    ("engine/models.py", "self.clause_weight * (apart + away)", "apart + away", "clause_weight is ignored",
+     "test_engine.py -k clause"),
+    ("engine/models.py", "enumerate((content, places[:, None] == places))",
+     "enumerate((places[:, None] == places, content))",
+     "halves of Structured exchanged", "test_structured.py"),
+    ("engine/models.py", 'float("nan") if active[row, index] else angle', "angle", "one class at two places",
+     "test_seld.py"),
+    ("engine/iterators.py", "[self.seed, epoch, step, index]", "[self.seed, step, index]",
+     "every epoch has the same scenes", "test_engine.py -k negatives_change"),
+    ("engine/iterators.py", "range(self.rank, len(self.sizes), self.world)", "range(len(self.sizes))",
+     "every rank trains on all scenes", "test_engine.py -k negatives_change"),
+    ("engine/iterators.py", "content[part]", "content[: len(scenes[part])]", "content of other scenes", CONTENT),
+    ("bin/extract.py", "encoder(joint_level(render(scene, pack, bank, corpus.samples)[None]).mean(dim=1))",
+     "encoder(render(scene, pack, bank, corpus.samples)[None].mean(dim=1))", "content of another level", CONTENT),
+    ("engine/models.py", "groups.setdefault(scenes[0].size, Embeddings(self.clap)).add(scenes, audio)",
+     "groups[scenes[0].size] = Embeddings(self.clap)\n            groups[scenes[0].size].add(scenes, audio)",
+     "validation within a batch", "test_engine.py -k validation_figures"),
+    ("engine/scene_task.py", 'CRITERION = ["valid", "score", "max"]', 'CRITERION = ["valid", "score", "min"]',
+     "the worst epochs are kept", "test_engine.py -k average_of_the_best"),
+    # evaluate
+    ("evaluate/metrics.py", "~(similarity < best)", "(similarity > best)", "ties count for the model",
+     "test_metrics.py"),
+    ("evaluate/metrics.py", "ranks(scores, np.arange(scores.shape[1]) == target[:, None]) == 0",
+     "scores.argmax(axis=1) == target", "the first of equal choices wins", "test_metrics.py"),
+    ("evaluate/protocols.py", "fits_of(embeddings.scenes).numpy()", "np.eye(len(captions), dtype=bool)",
+     "true captions count as errors", "test_protocols.py"),
+    ("evaluate/protocols.py", "return products[:, [unique[caption] for caption in captions]]",
+     "return self.audio[rows] @ self.text(captions).T", "equal captions do not tie", "test_protocols.py"),
+    ("evaluate/protocols.py", "for p in scene.permutations()] for", "for p in scene.permutations()[::-1]] for",
+     "another permutation counts as true", "test_protocols.py"),
+    ("evaluate/protocols.py", "options.index(truth) for", "options.index(truth[::-1]) for",
+     "directions of two sources exchanged", "test_protocols.py"),
+    ("evaluate/protocols.py", "DIRECTIONS.index(true), DIRECTIONS.index(chosen)",
+     "DIRECTIONS.index(chosen), DIRECTIONS.index(true)", "confusion transposed", "test_protocols.py"),
+    ("evaluate/intervals.py", "(shared > 0).astype(float)", 'sparse.eye_array(len(recordings), format="csr")',
+     "intervals over scenes", "test_intervals.py"),
+    ("evaluate/intervals.py", "deviations) * self.correction", "deviations)", "no correction of few recordings",
+     "test_intervals.py"),
+    ("evaluate/intervals.py", "(sizes**2).sum() ** 2 / (sizes**4).sum() - 1", "len(recordings) - 1",
+     "degrees of freedom of scenes", "test_intervals.py"),
+    ("evaluate/intervals.py", "if whole is None:", "if True:", "intervals beyond 0 and 100%", "test_intervals.py"),
+    ("evaluate/intervals.py", "return self.mean(first - second)", "return self.mean(np.sort(first) - np.sort(second))",
+     "differences are not paired", "test_intervals.py"),
+    ("evaluate/results.py", "(values < k)", "(values <= k)", "R@1 counts the second", "test_results.py"),
+    ("evaluate/results.py", "np.mean([values[metric] for values in seeds], axis=0)", "seeds[0][metric]",
+     "pooled figures are of one seed", "test_results.py"),
+    ("evaluate/seld.py", "= all(direction_of(a)", "= any(direction_of(a)", "one right direction is enough",
+     "test_protocols.py"),
+    ("evaluate/ceilings.py", "towards @ (right - left)", "towards @ (left - right)", "ceiling of mirrored places",
+     "test_ceilings.py"),
+    ("evaluate/description.py", "bool(best[True] > best[False])", "bool(best[True] >= best[False])",
+     "ties of matches count for the captioner", "test_description.py"),
+    # inference
+    ("data/audio.py", "np.square(frames[-new:], ", "np.square(frames, ", "overlapping windows count twice",
+     "test_inference.py"),
+    ("inference.py", "heard.energy * heard.vector", "heard.vector", "windows weigh the same", "test_inference.py"),
+    ("data/audio.py", "frames = without_dc(frames)\n", "frames = frames.copy()\n", "DC is kept", "test_inference.py"),
+    ("data/audio.py", "if level >= SILENCE_DB:", "if level > -190:", "silence is exact zeros", "test_inference.py"),
+    ("data/audio.py", "np.resize(audio, (wanted, 2)).T", "np.pad(audio, ((0, wanted - len(audio)), (0, 0))).T",
+     "short recordings are followed by silence", "test_inference.py"),
+)]
+# fmt: on
+
+
+def copied(folder: Path) -> None:
+    """The files that git knows, as they are in the working tree."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
+def pytest(folder: Path, tests: str) -> tuple[int, str]:
+    """Exit code and the first test that failed."""
+    words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", tests)]
+    words = [f"tests/{word}" if ".py" in word else word for word in words]
+    # no bytecode: a mutation may leave size and second of a file as they were
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
+    try:
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return 1, f"no end after {LIMIT} s"
+    found = re.search(r"^(?:FAILED|ERROR) (?:tests/)?([^\s\[]+)", run.stdout, re.MULTILINE)
+    return run.returncode, found[1] if found else (run.stdout + run.stderr).strip().splitlines()[-1]
+
+
+def outcome(folder: Path, mutation: Mutation) -> tuple[bool, str]:
+    """Whether a test noticed, and which."""
+    path = folder / "spclap" / mutation.file
+    plain = path.read_text(encoding="utf-8")
+    if (count := plain.count(mutation.old)) != 1:
+        return False, f"NO MUTATION: {count} times in the code"
+    path.write_text(plain.replace(mutation.old, mutation.new), encoding="utf-8")
+    code, what = pytest(folder, mutation.tests)
+    path.write_text(plain, encoding="utf-8")
+    if code > 1:
+        return False, f"NO TEST RAN: {what}"
+    return code == 1, what.split("::")[-1] if code else "SURVIVED"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="numbers of mutations to try")
+    parser.add_argument("--list", action="store_true", help="tell the mutations and try none")
+    args = parser.parse_args()
+    chosen = args.only or range(1, len(MUTATIONS) + 1)
+    if args.list:
+        print(table(["#", "file", "what it breaks"], [(n, *MUTATIONS[n - 1][:4:3]) for n in chosen]))
+        return
+    rows, survived = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        copied(folder)
+        for tests in dict.fromkeys(MUTATIONS[n - 1].tests for n in chosen):
+            code, what = pytest(folder, tests)
+            if code:
+                sys.exit(f"error: {tests}: fails without any mutation: {what}")
+        for n in chosen:
+            began = time.monotonic()
+            killed, what = outcome(folder, MUTATIONS[n - 1])
+            survived += [] if killed else [n]
+            rows.append((n, MUTATIONS[n - 1].file, MUTATIONS[n - 1].breaks, what))
+            print(n, what, f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    print(table(["#", "file", "what it breaks", "noticed by"], rows))
+    print(f"\n{len(rows) - len(survived)} of {len(rows)} noticed")
+    sys.exit(bool(survived))
+
+
+if __name__ == "__main__":
+    main()
