@@ -107,10 +107,8 @@ def artefacts(run: Path) -> Iterator[tuple[Path, str]]:
     yield dump / "clips" / "done.json", "pack"
     for name in ("done.json", "config.yaml", "valid.score.ave.pth"):
         yield models / "scl" / name, "train"
-    yield (
-        models / "scl" / "outcomes.npz",
-        "score",
-    )  # scores.json is mended: its figures are made of these at every stage 5
+    # scores.json is made of outcomes.npz at every stage 5
+    yield models / "scl" / "outcomes.npz", "score"
     yield from ((models / "scl_captions" / name, "caption") for name in ("done.json", "valid.score.ave.pth"))
     yield models / "scl_captions" / "captions" / "captions.jsonl", "caption"
 
