@@ -112,7 +112,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
      "test_direction_masks.py -k 'plane_wave and not learn'"),
     # model
     ("model/fusion/directions.py", "masked = masks * spectrum[:, None]", "masked = masks.ceil() * spectrum[:, None]",
-     "every direction hears the whole mixture", "test_blocks.py"),
+     "masks are all or nothing", "test_blocks.py"),
     ("model/fusion/directions.py", "masks * (maps - silence)[:, None]", "(0 * masks + 1) * (maps - silence)[:, None]",
      "every direction hears the whole mixture (with depth)", "test_blocks.py"),
     ("model/fusion/directions.py", "content_encoder.spectrum(stereo.mean(dim=1))",
