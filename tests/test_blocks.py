@@ -128,3 +128,26 @@ def test_a_mask_of_one_hears_the_mixture_and_one_of_zero_hears_silence(depth):
     torch.testing.assert_close(heard[1], masks.mean(dim=(2, 3)))
     with pytest.raises(ValueError, match="depth is 99"):
         Directions(content, Given(masks), 20, 99)
+
+
+@pytest.mark.parametrize("depth", [0, 4])
+@torch.no_grad()
+def test_soft_masks_share_the_mixture_out(depth):
+    """Against a loop over recordings and directions."""
+    torch.manual_seed(0)
+    content, stereo = SmallCnn(channels=4, dim=8).eval(), noise(2, 2, 8000)
+    spectrum = content.spectrum(stereo.mean(dim=1))
+    masks = noise(2, 5, *spectrum.shape[1:], seed=1).softmax(dim=1)
+    fusion, heard = Directions(content, Given(masks), 20, depth), []
+    fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.extend(inputs))
+    fusion(content, Given(masks), stereo)
+    for item, where in np.ndindex(2, 5):
+        mask, whole = masks[item, where], spectrum[item : item + 1]
+        expected = content.embed(mask * whole)
+        if depth:
+            maps, silence = content.lower(whole, depth), content.lower(0 * whole, depth)
+            mask = torch.nn.functional.adaptive_avg_pool2d(mask[None], maps.shape[2:])
+            expected = content.upper(mask * maps + (1 - mask) * silence, depth)
+        torch.testing.assert_close(heard[0][item, where], expected[0], atol=1e-5, rtol=1e-4)
+    energy = (masks * spectrum[:, None]).square().sum(dim=(2, 3))
+    torch.testing.assert_close(heard[1], energy / energy.sum(dim=1, keepdim=True))

@@ -82,16 +82,21 @@ def test_a_prefix_begins_with_the_size_of_tokens(kind, corpus, gpt2):
 
 
 def test_loss_counts_the_tokens_of_captions_alone(corpus):
-    """Padding and prefix have no part in it: the loss of a batch is the mean over its tokens one by one."""
+    """Padding and prefix have no part in it: token by token, each given those before it and the vector."""
     torch.manual_seed(0)
     small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 16, "layers": 1}
     captioner = Captioner(8, "small", small, prefix=3).eval()
-    vectors = torch.randn(3, 8)
+    model, vectors, single = captioner.decoder.model, torch.randn(3, 8), []
     with torch.no_grad():
-        single = [float(captioner(vectors[i : i + 1], [caption])) for i, caption in enumerate(CAPTIONS)]
-        lengths = [len(ids) for ids in captioner.decoder.encode(CAPTIONS)]
+        for weights in model.parameters():
+            weights.mul_(5)  # as they begin all tokens are about as likely
+        for vector, ids in zip(vectors, captioner.decoder.encode(CAPTIONS), strict=True):
+            given = torch.cat([captioner.embeddings(vector[None])[0], model.get_input_embeddings()(torch.tensor(ids))])
+            for count, token in enumerate(ids):
+                logits = model(inputs_embeds=given[None, : 3 + count]).logits[0, -1]
+                single.append(-float(logits.log_softmax(dim=0)[token]))
         together = float(captioner(vectors, CAPTIONS))
-    assert len(set(lengths)) > 1 and together == pytest.approx(np.average(single, weights=lengths), rel=1e-4)
+    assert np.std(single) > 0.5 and together == pytest.approx(np.mean(single), rel=1e-4)
 
 
 def test_missing_decoders_say_what_to_place_where(monkeypatch):

@@ -36,9 +36,9 @@ def save(folder, values: dict, scenes: str) -> None:
 
 
 def test_figures_of_ranks():
-    values = figures({"rank_a2t_1src": np.array([0, 4, 9, 20]), "direction_1src": np.array([True, False])})
+    values = figures({"rank_a2t_1src": np.arange(20), "direction_1src": np.array([True, False])})
     assert {k: v.mean() for k, v in values.items()} == {
-        "r1_a2t_1src": 25, "r5_a2t_1src": 50, "r10_a2t_1src": 75, "meanrank_a2t_1src": 9.25, "direction_1src": 50,
+        "r1_a2t_1src": 5, "r5_a2t_1src": 25, "r10_a2t_1src": 50, "meanrank_a2t_1src": 10.5, "direction_1src": 50,
     }  # fmt: skip
 
 
