@@ -67,12 +67,15 @@ def test_directions_alone_are_learned_of_clips_whose_events_are_new(corpus):
 
 
 def test_level_counts_where_the_config_says_so():
+    torch.manual_seed(0)
     maps, stereo = {"kind": "magnitude_phase", "n_fft": 512, "hop": 256, "bins": 64}, torch.randn(1, 2, 8000)
     conf = {"input": maps, "channels": 2, "hidden": 2}
     for equal in (True, False):
         seld = Seld(2, conf, equal_level=equal).eval()
         with torch.no_grad():
-            assert torch.allclose(seld(stereo)[0], seld(0.1 * stereo)[0], atol=1e-4) == equal
+            assert (
+                torch.allclose(seld(stereo)[0], seld(stereo / 8)[0], atol=1e-4) == equal
+            )  # rounding would turn phases of pi
 
 
 def test_outcomes_of_vectors_that_point_right_and_that_are_swapped():
