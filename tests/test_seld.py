@@ -67,12 +67,14 @@ def test_directions_alone_are_learned_of_clips_whose_events_are_new(corpus):
 
 
 def test_level_counts_where_the_config_says_so():
+    torch.manual_seed(0)
     maps, stereo = {"kind": "magnitude_phase", "n_fft": 512, "hop": 256, "bins": 64}, torch.randn(1, 2, 8000)
     conf = {"input": maps, "channels": 2, "hidden": 2}
     for equal in (True, False):
         seld = Seld(2, conf, equal_level=equal).eval()
         with torch.no_grad():
-            assert torch.allclose(seld(stereo)[0], seld(0.1 * stereo)[0], atol=1e-4) == equal
+            quieter = seld(stereo / 8)[0]  # by a power of two: rounding would turn phases of pi
+            assert torch.allclose(seld(stereo)[0], quieter, atol=1e-4) == equal
 
 
 def test_outcomes_of_vectors_that_point_right_and_that_are_swapped():
