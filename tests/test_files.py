@@ -217,7 +217,7 @@ WORKERS = """
 import os, sys, time
 from spclap.data.workers import workers
 def job(number):
-    print(number, flush=True)
+    os.write(1, b"%d\\n" % number)  # at once, since all write into one pipe
     time.sleep(60)
 with workers(3) as pool:
     list(pool.map(job, range(1, 7)))
