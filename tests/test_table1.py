@@ -100,7 +100,7 @@ def test_scenes_that_say_the_same_stay_in_the_papers_galleries(grid):
     scenes = grid.fixed_rir()
     embeddings.add([*scenes, scenes[0]], np.random.default_rng(9).standard_normal((7, 4)))
     assert own_retrieval(embeddings)[0][[0, -1]].min() > 0  # two equal captions tie
-    for own, right in zip(own_retrieval(embeddings), retrieval(embeddings), strict=False):
+    for own, right in zip(own_retrieval(embeddings), retrieval(embeddings)[:2], strict=True):
         assert len(own) == 7 and (own >= right).all()
 
 
