@@ -148,19 +148,18 @@ stage2() {
   need "$datadir/scenes/done.json" 1
   mapfile -t files < <(configs feats)
   python -m spclap.bin.pack --data "$datadir" --dump "$dumpdir" --conf "${files[@]}" --nj "$nj"
-  python -m spclap.bin.extract --data "$datadir" --dump "$dumpdir" --conf "${files[@]}"
 }
 
 stage3() {
   local start
   start=$(pretraining)
-  need "$dumpdir/done.json" 2
+  need "$dumpdir/clips/done.json" 2
   [ -z "$start" ] || train "$start" "train_$start"
   train single train_single
 }
 
 stage4() {
-  need "$dumpdir/done.json" 2
+  need "$dumpdir/clips/done.json" 2
   if [ -n "$arch" ] && [ ! -f "$archdir/train_scl.yaml" ]; then
     log "--arch $arch is a baseline of one source: there is no $archdir/train_scl.yaml, nothing to train"
     return

@@ -75,7 +75,6 @@ def corpus(tmp_path_factory, clips) -> Corpus:
     for command in (
         ["simulate", *data, "--conf", base[0], overlays[0], "--nj", "1"],
         ["pack", *data, *dump, "--conf", base[1], overlays[1], "--nj", "1"],
-        ["extract", *data, *dump, "--conf", base[1], overlays[1]],
     ):
         program, *arguments = map(str, command)
         subprocess.run([sys.executable, "-m", f"spclap.bin.{program}", *arguments], cwd=ROOT, check=True)

@@ -11,7 +11,7 @@ import torch
 from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config
 from spclap.data.files import atomic_write_text
-from spclap.data.stamp import Stamp, digest, require_dump, scenes_digest
+from spclap.data.stamp import Stamp, corpus_digest, digest, require_corpus, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import markdown
 from spclap.evaluate.captioning import (
@@ -61,7 +61,7 @@ def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu:
     place = folder / ("shuffled" if shuffled else "captions")
     stamp = Stamp(
         place, model=digest(folder / "done.json"), scenes=scenes_digest(corpus.data),
-        dump=digest(corpus.dump / "done.json"), beams=conf.beams, max_tokens=conf.max_tokens,
+        corpus=corpus_digest(corpus.data, corpus.dump), beams=conf.beams, max_tokens=conf.max_tokens,
     )  # fmt: skip
     if not stamp.fresh():
         stamp.begin()
@@ -185,7 +185,7 @@ def main() -> None:
 
     require_gpus(args.ngpu)
     conf, corpus = load_config(CaptionConf, *args.conf), Corpus(args.data, args.dump)
-    require_dump(args.data, args.dump)
+    require_corpus(args.data, args.dump)
     folders = [folder for folder in trained_folders(args.exp) if task_of(folder) == "caption"]
     if not folders:
         raise DataError(f"{args.exp}: no trained captioner; run stage 6 of run.sh")

@@ -13,7 +13,7 @@ from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
-from spclap.data.stamp import require_dump
+from spclap.data.stamp import require_corpus
 from spclap.errors import DataError
 from spclap.evaluate import markdown
 from spclap.evaluate.intervals import shown
@@ -124,7 +124,7 @@ def main() -> None:
         raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
     require_gpus(args.ngpu)
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
-    require_dump(args.data, args.dump)
+    require_corpus(args.data, args.dump)
     if not conf.conditions and not (conf.heads and args.sofa):
         raise DataError(f"{args.conf[-1]}: no conditions, and no heads with --sofa; name one: {{recipe: {{}}}}")
     for folder in args.models:

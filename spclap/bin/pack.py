@@ -1,4 +1,4 @@
-"""Stage 2, first half: all clips of a corpus, checked, at the recipe's sample rate, packed for random reading."""
+"""Stage 2: all clips of a corpus, checked, at the recipe's sample rate, packed for random reading."""
 
 import argparse
 import logging
@@ -9,14 +9,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import yaml
 from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.audio import read_clip, shorten_silence
 from spclap.data.config import load_config
 from spclap.data.datadir import SHOWN, SPLITS, Clip, load_datadir
+from spclap.data.files import atomic_write_text
 from spclap.data.pack import packed, write_pack
-from spclap.data.stamp import Stamp, digest, require_unchanged
+from spclap.data.stamp import Stamp, digest
 from spclap.data.workers import workers
 from spclap.errors import DataError
 from spclap.scene.conf import ClipConf, FeatsConf
@@ -65,11 +67,12 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>, made by stages 0 and 1")
-    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>; its folder clips is written")
+    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>; clips and feats.yaml are written")
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     parser.add_argument("--nj", type=int, default=2, help="processes that read clips")
     args = parser.parse_args()
-    conf, folder = load_config(FeatsConf, *args.conf).clips, args.dump / "clips"
+    feats, folder = load_config(FeatsConf, *args.conf), args.dump / "clips"
+    conf = feats.clips
     rate = Corpus(args.data, args.dump).simu.sample_rate
     splits = {split: load_datadir(args.data / split) for split in SPLITS}
     lists = [args.data / split / "wav.scp" for split in SPLITS]
@@ -78,13 +81,12 @@ def main() -> None:
     stamp = Stamp(folder, conf=asdict(conf), sample_rate=rate, clips=digests)
     if stamp.fresh():
         logging.info("%s: up to date", folder)
-        return
-    require_unchanged(args.dump)
-    stamp.begin(clear=[folder / split for split in SPLITS])
-    (args.dump / "done.json").unlink(missing_ok=True)  # what was made from other clips counts no more
-    for split, clips in splits.items():
-        pack(folder / split, clips, rate, conf, args.nj)
-    stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
+    else:
+        stamp.begin(clear=[folder / split for split in SPLITS])
+        for split, clips in splits.items():
+            pack(folder / split, clips, rate, conf, args.nj)
+        stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
+    atomic_write_text(args.dump / "feats.yaml", yaml.safe_dump(asdict(feats), sort_keys=False))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config
 from spclap.data.files import atomic_write_text
 from spclap.data.lock import lock_folder
-from spclap.data.stamp import digest, require_dump, scenes_digest
+from spclap.data.stamp import corpus_digest, digest, require_corpus, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.ceilings import CEILINGS, ceilings
-from spclap.evaluate.protocols import Embeddings, assignment, direction, require_finite, retrieval
 from spclap.evaluate.results import (
     FixedSet,
     ScoreConf,
@@ -31,9 +29,7 @@ from spclap.evaluate.results import (
     read_scored,
     save_values,
 )
-from spclap.evaluate.seld import seld_outcomes
 from spclap.scene.corpus import Corpus
-from spclap.scene.directions import DIRECTIONS
 
 PROTOCOL = {
     "retrieval": "queries are all scenes of one size; texts, their captions, each once; right is every caption that is "
@@ -45,76 +41,23 @@ PROTOCOL = {
 }
 
 
-FIXED_AT_ONCE = 32  # scenes that are encoded together
+@torch.no_grad()
+def outcomes(folder: Path, corpus: Corpus, ngpu: int) -> dict[str, np.ndarray]:
+    """Metric -> outcome of each fixed test scene, bool or rank for `rank_*`, of one model."""
+    from spclap.engine.trained import load_training
 
-
-class Scorer:
-    """Outcomes per scene of one model on all fixed test sets of a corpus."""
-
-    def __init__(self, folder: Path, corpus: Corpus, ngpu: int = 0):
-        from spclap.engine.trained import load_training
-
-        self.folder, self.corpus = folder, corpus
-        self.model, self.args = load_training(folder, corpus, ngpu)
-        self.outcomes: dict[str, np.ndarray] = {}
-
-    @torch.no_grad()
-    def run(self) -> dict[str, np.ndarray]:
-        """Metric name -> outcomes: bool per scene, or ranks for `rank_*`."""
-        for size in self.corpus.fixed_counts("test"):
-            vectors, scenes = self._vectors(size)
-            if hasattr(self.model, "seld"):
-                found = seld_outcomes(scenes, vectors, self.model.classes_of)
-                self.outcomes.update(
-                    {f"{name}_{size}src": value for name, value in found.items() if size < 3 or name != "direction"}
-                )
-            else:
-                self._score_clap(size, scenes, vectors)
-        return self.outcomes
-
-    def _vectors(self, size: int) -> tuple[np.ndarray, list]:
-        """What the model makes of each scene: audio vectors, or azimuth vectors of SELD."""
-        from spclap.engine.iterators import FixedScenes, moved
-        from spclap.engine.scene_task import frozen_content
-
-        fixed = FixedScenes(self.corpus, "test", [size], FIXED_AT_ONCE, frozen_content(self.args))
-        rows, scenes, device = [], [], next(self.model.parameters()).device
-        for index in tqdm(range(len(fixed)), desc=f"{self.folder.name} {size}src"):
-            batch = moved(fixed[index][1], device)
-            stereo = self.model.stereo(batch)
-            if hasattr(self.model, "seld"):
-                rows.append(self.model.seld(stereo)[1])
-            else:
-                rows.append(self.model.clap.embed_audio(stereo, batch.get("content")))
-            scenes += batch["scenes"]
-        vectors, table = require_finite(torch.cat(rows).cpu().numpy(), "audio"), self.corpus.fixed("test", size)
-        if len(vectors) != len(table) or scenes != table:
-            raise DataError(
-                f"{self.folder}: {len(vectors)} vectors of {len(scenes)} scenes, the table has {len(table)}"
-            )
-        return vectors, scenes
-
-    def _score_clap(self, size: int, scenes: list, audio: np.ndarray) -> None:
-        embeddings = Embeddings(self.model.clap)
-        embeddings.add(scenes, audio)
-        a2t, t2a, similarity = retrieval(embeddings)
-        self.outcomes.update({f"rank_a2t_{size}src": a2t, f"rank_t2a_{size}src": t2a})
-        images = self.folder / "images"
-        images.mkdir(exist_ok=True)
-        plots.similarity_matrix(similarity, images / f"similarity_{size}src.png")
-        if size <= 2:
-            correct, confusion = direction(embeddings)
-            self.outcomes[f"direction_{size}src"] = correct
-            plots.direction_confusion(confusion, list(DIRECTIONS), images / f"direction_{size}src.png")
-        if size >= 2:
-            self.outcomes[f"assignment_{size}src"] = assignment(embeddings)
+    model, _ = load_training(folder, corpus, ngpu)
+    (folder / "images").mkdir(exist_ok=True)
+    logging.info("scoring %s", folder)
+    parts = [model.outcomes(corpus, size, folder / "images") for size in corpus.fixed_counts("test")]
+    return {metric: values for part in parts for metric, values in part.items()}
 
 
 def score(folder: Path, corpus: Corpus, common: dict, ngpu: int) -> Values:
     """Values per scene of a model; those of an earlier scoring if nothing has changed."""
     made_from = {
         "model": digest(folder / "done.json"), "scenes": scenes_digest(corpus.data),
-        "dump": digest(corpus.dump / "done.json"), "protocol": PROTOCOL, "tag": folder.name, **common,
+        "corpus_digest": corpus_digest(corpus.data, corpus.dump), "protocol": PROTOCOL, "tag": folder.name, **common,
     }  # fmt: skip
     path = folder / "scores.json"
     old = read_scored(path)
@@ -123,7 +66,7 @@ def score(folder: Path, corpus: Corpus, common: dict, ngpu: int) -> Values:
         return load_values(folder)[0]
     with lock_folder(folder):
         path.unlink(missing_ok=True)
-        values = figures(Scorer(folder, corpus, ngpu).run())
+        values = figures(outcomes(folder, corpus, ngpu))
         save_values(folder, values, made_from["scenes"])
         about = {**made_from, "outcomes": digest(folder / "outcomes.npz"), **environment()}
         atomic_write_text(path, json.dumps(about, indent=1) + "\n")
@@ -162,12 +105,12 @@ def main() -> None:
     parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
-    from spclap.engine.trained import history, same_dump, task_of, trained_folders
+    from spclap.engine.trained import history, same_corpus, scored_folders, task_of
 
     require_gpus(args.ngpu)
     conf, corpus = load_config(ScoreConf, *args.conf), Corpus(args.data, args.dump)
-    require_dump(args.data, args.dump)
-    folders = [folder for folder in trained_folders(args.exp) if task_of(folder) in ("seld", "clap")]
+    require_corpus(args.data, args.dump)
+    folders = scored_folders(args.exp)
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common, scenes = {"corpus": args.corpus, "seed": args.seed}, scenes_digest(args.data)
@@ -177,8 +120,8 @@ def main() -> None:
         kept_values(args.exp, scenes),
     )
     for folder in folders:
-        if not same_dump(folder, args.dump):
-            logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.dump)
+        if not same_corpus(folder, corpus):
+            logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.data)
         values[folder.name] = score(folder, corpus, common, args.ngpu)
     rows = []
     for tag, own in values.items():

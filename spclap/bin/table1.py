@@ -13,7 +13,7 @@ from spclap.bin import environment, require_gpus, run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
-from spclap.data.stamp import digest, require_dump, scenes_digest
+from spclap.data.stamp import corpus_digest, digest, require_corpus, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import markdown
 from spclap.evaluate.intervals import Clusters, shown
@@ -95,7 +95,7 @@ def kept_score(folder: Path, corpus: Corpus, grid: Grid, ngpu: int) -> dict:
     path = folder / "table1.json"
     made_from = {"scenes": scenes_digest(corpus.data), "grid": grid.seed, "protocol": PROTOCOL}
     if has_weights := (folder / "done.json").is_file():
-        made_from.update(model=digest(folder / "done.json"), dump=digest(corpus.dump / "done.json"))
+        made_from.update(model=digest(folder / "done.json"), corpus=corpus_digest(corpus.data, corpus.dump))
     kept = read_scored(path)
     changed = [key for key, value in made_from.items() if kept.get(key) != value]
     if changed and kept and not has_weights:
@@ -172,7 +172,7 @@ def main() -> None:
     args = parser.parse_args()
     require_gpus(args.ngpu)
     paper, corpus = load_config(Table1Conf, *args.conf), Corpus(args.data, args.dump)
-    require_dump(args.data, args.dump)
+    require_corpus(args.data, args.dump)
     folders: dict[str, list[Path]] = defaultdict(list)
     for folder in args.models:
         folders[folder.name].append(folder)

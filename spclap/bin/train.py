@@ -12,11 +12,9 @@ import yaml
 from spclap.bin import require_gpus, run_main
 from spclap.data.config import load_yaml, merge
 from spclap.data.files import atomic_write_text
-from spclap.data.stamp import Stamp, digest, require_complete, require_dump
+from spclap.data.stamp import Stamp, corpus_digest, digest, require_complete, require_corpus
 from spclap.engine import MODEL
 from spclap.errors import DataError
-
-LEARNED = ("ca_se", "masks")  # spatial encoders that have something to learn
 
 
 def rank() -> int:
@@ -27,7 +25,7 @@ def rank() -> int:
 def whole_config(args: argparse.Namespace, task: str, config: dict, folder: Path) -> dict:
     """Everything that ESPnet2's task must know to train into `folder`; users' options lie on top."""
     from spclap.engine.options import read_options
-    from spclap.engine.task import TASKS
+    from spclap.engine.tasks import TASKS
 
     own = {"output_dir": str(folder), "data": str(args.data), "dump": str(args.dump), "seed": args.seed}
     own.update(ngpu=args.ngpu, resume=True, multiprocessing_distributed=args.ngpu > 1)
@@ -48,17 +46,18 @@ def command(config: dict, folder: Path) -> list[str]:
 
 def pretrained_part(init: Path) -> str:
     """Where in a pre-trained model the spatial encoder is; DataError for a model that is none."""
+    from spclap.engine.tasks import TASKS
     from spclap.engine.trained import task_of
 
-    places = {"seld": "seld.spatial_encoder", "masks": "spatial_encoder"}
-    if (task := task_of(init)) not in places:
-        raise DataError(f"--init {init} is a model of task {task}; give the folder of one of {' or '.join(places)}")
-    return places[task]
+    if not (place := TASKS[task := task_of(init)].pretrains):
+        names = " or ".join(name for name, kind in TASKS.items() if kind.pretrains)
+        raise DataError(f"--init {init} is a model of task {task}; give the folder of one of {names}")
+    return place
 
 
 def listened_to(init: Path | None) -> dict:
     """Arguments of the trained model that a captioner listens to; DataError unless there is one."""
-    from spclap.engine.task import clap_conf
+    from spclap.engine.clap import clap_conf
     from spclap.engine.trained import arguments, task_of
 
     if init is None or task_of(init) != "clap":
@@ -84,7 +83,8 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
     """
     from spclap.engine.options import read_options
     from spclap.engine.scene_task import check_options
-    from spclap.engine.task import TASKS
+    from spclap.engine.tasks import TASKS
+    from spclap.model.spatial_clap import SPATIAL_ENCODERS
 
     with tempfile.TemporaryDirectory() as scratch:
         parser, wanted = TASKS[task].get_parser(), whole_config(args, task, config, Path(scratch))
@@ -103,8 +103,8 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
             raise DataError(f"{names}: {type(error).__name__}: {error}; nothing was trained") from error
         finally:
             logging.disable(logging.NOTSET)
-    untrained = "spatial_encoder" in getattr(parsed, "frozen", ()) and parsed.spatial_encoder in LEARNED
-    if untrained and not args.init and not parsed.dry_run:
+    learns = SPATIAL_ENCODERS[parsed.spatial_encoder].pretraining is not None
+    if learns and "spatial_encoder" in getattr(parsed, "frozen", ()) and not args.init and not parsed.dry_run:
         raise DataError("a frozen spatial_encoder needs --init, a pre-trained model that it learned in")
     return parsed.dry_run
 
@@ -114,12 +114,14 @@ def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) ->
 
     Of several processes that torchrun started, the first one writes.
     """
-    from spclap.engine.task import TASKS  # seconds of imports that a complete stage need not wait for
+    from spclap.engine.tasks import TASKS  # seconds of imports that a complete stage need not wait for
 
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
     try:
         if check_training(args, task, config):
             return
+        if stamp.interrupted() and (args.exp / "config.yaml").is_file():  # it goes on as it was timed to be faster
+            config = {**config, "bfloat16": load_yaml(args.exp / "config.yaml")["bfloat16"]}
         if rank() == 0:
             stamp.begin(keep_old=True)
         with tempfile.TemporaryDirectory() as scratch:
@@ -157,14 +159,14 @@ def main() -> None:
     if "-" in args.exp.name:
         raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
     require_gpus(args.ngpu)
-    require_dump(args.data, args.dump)
+    require_corpus(args.data, args.dump)
     if args.init:
         require_complete(args.init, "stage 3 (pre-training)")
     if task == "caption":
         config = {**listened_to(args.init), **config}
     init = digest(args.init / MODEL) if args.init else None
     stamp = Stamp(
-        args.exp, task=task, config=config, dump=digest(args.dump / "done.json"), init=init, seed=args.seed,
+        args.exp, task=task, config=config, corpus=corpus_digest(args.data, args.dump), init=init, seed=args.seed,
         options=args.options,
     )  # fmt: skip
     if stamp.fresh():

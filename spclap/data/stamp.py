@@ -168,16 +168,23 @@ def scenes_digest(data: Path) -> str:
     return digest(folder / "simu.yaml", *sorted(folder.glob("scenes/*.jsonl")))
 
 
-def require_dump(data: Path, dump: Path) -> None:
-    """DataError unless stage 2 has finished `dump`, from the rooms and scenes that `data` holds now, and nothing was
-    changed since."""
+def list_files(data: Path, splits: Iterable[str] = SPLITS) -> list[Path]:
+    """What is said of the clips of data/<corpus>."""
+    names = ("text", "caption2clip", "utt2label", "utt2event")
+    return [path for split in splits for name in names if (path := Path(data) / split / name).is_file()]
+
+
+def corpus_digest(data: Path, dump: Path) -> str:
+    """All that a training on data/<corpus> and dump/<corpus> depends on: lists, rooms, scenes, clips, their config."""
+    rooms = [Path(data) / "rirs" / split / NAME for split in SPLITS]
+    made = [Path(dump) / "feats.yaml", Path(dump) / "clips" / NAME, Path(data) / "scenes" / NAME]
+    return digest(*list_files(data), *rooms, *made)
+
+
+def require_corpus(data: Path, dump: Path) -> None:
+    """DataError unless stages 1 and 2 have finished, and nothing that they made was changed since."""
     require_simulated(data)
-    require_complete(dump, "stage 2 (extract)")
-    stored = read_stamp(dump)
-    if "clips" in stored:
-        require_complete(Path(dump) / "clips", "stage 2 (pack)")
-    if stored["scenes"] != scenes_digest(data):
-        raise DataError(f"{dump}: made before {data} was simulated anew; rerun stages 1 and 2")
+    require_complete(Path(dump) / "clips", "stage 2 (pack)")
 
 
 def require_simulated(data: Path) -> None:
@@ -185,11 +192,6 @@ def require_simulated(data: Path) -> None:
     banks = [folder for split in SPLITS if (folder := Path(data) / "rirs" / split).is_dir()]
     for folder in (*banks, Path(data) / "scenes"):
         require_complete(folder, "stage 1 (simulate)")
-
-
-def require_unchanged(folder: Path) -> None:
-    """DataError when a file of a finished folder, which is about to be made anew, was changed since it was made."""
-    _missing(Path(folder), read_stamp(folder), "this stage")
 
 
 def require_complete(folder: Path, stage: str) -> None:

@@ -8,45 +8,18 @@ from pathlib import Path
 import torch
 from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from spclap.data.config import parse
-from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.models import SceneModel, fast_bfloat16
+from spclap.engine.batches import FixedScenes, FreshScenes, SceneIterFactory
+from spclap.engine.made import normalise_inputs
 from spclap.engine.options import check_kinds
+from spclap.engine.scene_model import SceneModel
 from spclap.engine.trainer import SceneTrainer
 from spclap.errors import DataError
 from spclap.model.checkpoints import read_checkpoint, require_weights
-from spclap.model.features import StereoMaps
-from spclap.model.fusion import POOLED
+from spclap.model.spatial_clap import SPATIAL_ENCODERS, part
 from spclap.scene.augment import Augmentation
 from spclap.scene.corpus import Corpus
-
-
-def load_statistics(maps: StereoMaps, dump: Path) -> None:
-    """Give a spatial encoder's input the mean and deviation that stage 2 measured."""
-    if not maps.statistics:
-        return
-    path = Path(dump) / "statistics.safetensors"
-    if not path.is_file():
-        raise DataError(f"{path}: missing; run stage 2 (extract) first")
-    try:
-        tables = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; rerun stage 2 (extract)") from error
-    name = f"{maps.kind}.{maps.n_fft}.{maps.hop}"
-    if f"{name}.mean" not in tables:
-        raise DataError(f"{path}: no statistics for {name}; set n_fft and hop in conf/feats.yaml and rerun stage 2")
-    maps.set_statistics(*(tables[f"{name}.{what}"][:, : maps.bins] for what in ("mean", "std")))
-
-
-def use_bfloat16(args: argparse.Namespace) -> bool:
-    """What --bfloat16 means on this machine."""
-    wanted = str(args.bfloat16).lower()  # YAML makes true a bool
-    if wanted not in ("auto", "true", "false"):
-        raise DataError(f"bfloat16 is {args.bfloat16!r}; it must be auto, true or false")
-    return fast_bfloat16(args.ngpu > 0) if wanted == "auto" else wanted == "true"
 
 
 def start_from(model: torch.nn.Module, file: str, part: str, into: str) -> None:
@@ -63,6 +36,8 @@ class SceneTask(AbsTask):
     """Options, initial weights and iterators that all tasks share; each brings its own `new_model`."""
 
     trainer = SceneTrainer
+    scored = False  # whether stage 5 has figures of its models
+    pretrains = ""  # the part of the model that others can start from
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -70,11 +45,15 @@ class SceneTask(AbsTask):
         group.add_argument("--data", type=str, help="data/<corpus>")
         group.add_argument("--dump", type=str, help="dump/<corpus>")
         group.add_argument("--batch", action=NestedDictAction, default={}, help="number of sources -> scenes a batch")
+        group.add_argument(
+            "--pool", action=NestedDictAction, default={},
+            help="number of sources -> training scenes heard once, if nothing that hears is trained; empty: new ones",
+        )  # fmt: skip
         group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
         group.add_argument("--start", action=NestedDictAction, default={}, help="arguments of start_from")
         group.add_argument("--spatial_encoder", type=str, default="ca_se")
         group.add_argument("--spatial_encoder_conf", action=NestedDictAction, default={})
-        group.add_argument("--bfloat16", type=str, default="auto", help="encoders in training: auto, true or false")
+        group.add_argument("--bfloat16", type=str, default="auto", help="auto, true, false, maps or words")
         group.add_argument("--lr_scale", action=NestedDictAction, default={}, help="part of the model -> factor on lr")
         parser.set_defaults(required=["output_dir", "data", "dump"], iterator_type="task", num_att_plot=0)
         parser.set_defaults(best_model_criterion=[CRITERION], use_tensorboard=False)
@@ -88,9 +67,18 @@ class SceneTask(AbsTask):
     def build_model(cls, args: argparse.Namespace) -> SceneModel:
         """To be trained, from the weights that `args.start` names if any."""
         model = cls.new_model(args)
+        normalise_inputs(model, Corpus(args.data, args.dump))
         if args.start:
             start_from(model, **args.start)
         return model
+
+    @staticmethod
+    def spatial_encoder(args: argparse.Namespace, task: str) -> torch.nn.Module:
+        """To be pre-trained; DataError for one that does not learn in this task."""
+        encoder = part(SPATIAL_ENCODERS, args.spatial_encoder, args.spatial_encoder_conf)
+        if encoder.pretraining != task:
+            raise DataError(f"the task {task} does not train the spatial_encoder `{args.spatial_encoder}`")
+        return encoder
 
     @classmethod
     def build_collate_fn(cls, args, train):
@@ -123,12 +111,12 @@ class SceneTask(AbsTask):
                 raise DataError(
                     f"{args.data}: no fixed validation scenes of {sorted(batch)} sources; see conf/simu.yaml"
                 )
-            return SceneIterFactory(FixedScenes(corpus, "valid", sizes, 32, frozen_content(args)))
+            return SceneIterFactory(FixedScenes(corpus, "valid", sizes))
         permutations = getattr(args, "permutations", 1)
         steps = args.num_iters_per_epoch
         augmentation = parse(Augmentation, args.augment, "augment")
-        fresh = getattr(args, "fresh", True)
-        scenes = FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world, augmentation, fresh)
+        pool = scenes_of_batch(args.pool) if args.pool else {}
+        scenes = FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool)
         return SceneIterFactory(scenes, args.num_workers)
 
     @classmethod
@@ -183,6 +171,8 @@ def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, giv
     if [list(criterion) for criterion in args.best_model_criterion] != [CRITERION]:
         raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
     scenes_of_batch(args.batch, max(args.ngpu, 1))
+    if args.pool:
+        scenes_of_batch(args.pool)
     parse(Augmentation, args.augment, "augment")
     if not isinstance(limit := getattr(args, "permutations", 1), int) or limit < 1:
         raise DataError(f"permutations is {limit}; it must be 1 (the true one alone) or a whole number above")
@@ -200,10 +190,3 @@ def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
         if count % ranks:
             raise DataError(f"batch: {count} scenes of {n_sources} source(s) cannot be shared by {ranks} ranks")
     return counts
-
-
-def frozen_content(args: argparse.Namespace) -> str | None:
-    """Name of a training's content encoder if features of stage 2 can stand for it: frozen as it is, on mixtures."""
-    if getattr(args, "fusion", "") not in POOLED or "content_encoder" not in args.frozen:
-        return None
-    return args.content_encoder if args.equal_level and not args.content_encoder_conf else None

@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 from spclap.data.config import load_yaml
-from spclap.data.stamp import digest, read_stamp, require_complete
+from spclap.data.stamp import corpus_digest, read_stamp, require_complete
 from spclap.engine import MODEL
-from spclap.engine.models import SceneModel
-from spclap.engine.task import TASKS, captioner_conf, clap_conf
+from spclap.engine.captions import captioner_conf
+from spclap.engine.clap import clap_conf
+from spclap.engine.scene_model import SceneModel
+from spclap.engine.tasks import TASKS
 from spclap.errors import DataError
 from spclap.model.checkpoints import read_checkpoint, require_weights, save_model
 from spclap.scene.corpus import Corpus
@@ -21,6 +23,11 @@ def trained_folders(exp: Path) -> list[Path]:
     for folder in done:
         require_complete(folder, "stage 3, 4 or 6 (train)")
     return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
+
+
+def scored_folders(exp: Path) -> list[Path]:
+    """Those of `trained_folders` that stage 5 has figures of."""
+    return [folder for folder in trained_folders(exp) if TASKS[task_of(folder)].scored]
 
 
 def task_of(folder: Path) -> str:
@@ -45,9 +52,6 @@ def arguments(folder: Path, **changed) -> argparse.Namespace:
         raise DataError(
             f"{folder / 'config.yaml'}: has no {min(missing)}, so it is not what a training wrote; train again"
         )
-    text = stored.get("text_encoder_conf") or {}
-    if text.get("tokenizer") == str(Path(stored["dump"]) / "tokenizer.model"):  # in a captioner's config
-        del text["tokenizer"]
     home = home_of(folder, stored["output_dir"])
     places = {key: str(home / stored[key]) for key in ("data", "dump")}
     return argparse.Namespace(**{**defaults, **stored, **places, **changed})
@@ -67,14 +71,13 @@ def home_of(folder: Path, stored: str) -> Path:
 def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneModel, argparse.Namespace]:
     """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`, on a GPU if any.
 
-    DataError for a model whose tokenizer was in a dump that is not there any more.
+    DataError for a model whose tokenizer was of captions that are others now.
     """
     folder = Path(folder)
     args = arguments(folder, data=str(corpus.data), dump=str(corpus.dump))
-    if getattr(args, "text_encoder", "") == "transformer" or getattr(args, "decoder", "") == "small":
-        if not same_dump(folder, corpus.dump):
-            raise DataError(f"{folder}: {corpus.dump} and its tokenizer were made anew since; train it again")
     model = TASKS[task_of(folder)].new_model(args)
+    if not same_corpus(folder, corpus) and any("tokenizer" in getattr(p, "needs", ()) for p in model.modules()):
+        raise DataError(f"{folder}: {corpus.data} and its tokenizer were made anew since; train it again")
     weights = require_weights(read_checkpoint(folder / MODEL), folder / MODEL)
     try:
         model.load_state_dict(weights)
@@ -83,9 +86,9 @@ def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneMod
     return model.to("cuda" if ngpu else "cpu").eval(), args
 
 
-def same_dump(folder: Path, dump: Path) -> bool:
-    """Whether a training was made from the dump that is there now, whose tokenizer gives pieces their numbers."""
-    return read_stamp(folder)["dump"] == digest(dump / "done.json")
+def same_corpus(folder: Path, corpus: Corpus) -> bool:
+    """Whether a training was made from what `corpus` is now: lists, rooms, scenes and packed clips."""
+    return read_stamp(folder).get("corpus") == corpus_digest(corpus.data, corpus.dump)
 
 
 def history(folder: Path) -> list[dict]:

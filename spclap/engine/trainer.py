@@ -72,12 +72,19 @@ class SceneTrainer(Trainer):
     """Used by all tasks."""
 
     @classmethod
-    def run(cls, *, trainer_options, distributed_option, **kwargs) -> None:
+    def run(
+        cls, *, model, train_iter_factory, valid_iter_factory, trainer_options, distributed_option, **kwargs
+    ) -> None:  # fmt: skip
         end_with_parent()  # which holds the lock of the folder, where ESPnet starts a process per GPU
         with safe_files():
             if trainer_options.resume and not distributed_option.dist_rank:  # the first rank, or the only one
                 check_epoch_files(Path(trainer_options.output_dir))
-            super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kwargs)
+            for factory in (train_iter_factory, valid_iter_factory):
+                factory.dataset = model.listen(factory.dataset)
+            super().run(
+                model=model, train_iter_factory=train_iter_factory, valid_iter_factory=valid_iter_factory,
+                trainer_options=trainer_options, distributed_option=distributed_option, **kwargs,
+            )  # fmt: skip
 
     @staticmethod
     def resume(checkpoint, **kwargs) -> None:
@@ -95,5 +102,6 @@ class SceneTrainer(Trainer):
     def validate_one_epoch(cls, model, iterator, reporter, options, distributed_option) -> None:
         """Every rank scores the whole set: batch averages of retrieval figures would mean nothing."""
         model.eval()
-        reporter.register(getattr(model, "module", model).validate(iterator))
+        batches = (fields["sealed"].batch for _, fields in iterator)
+        reporter.register(getattr(model, "module", model).validate(batches))
         reporter.next()

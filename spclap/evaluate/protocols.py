@@ -2,11 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from spclap.errors import DataError
+from spclap.evaluate import plots
 from spclap.evaluate.metrics import choose, ranks
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.caption import caption_at, scene_caption
@@ -37,10 +40,13 @@ class Embeddings:
     def text(self, captions: Sequence[str], batch_size: int = 256) -> np.ndarray:
         """(n, dim); every caption is encoded once. DataError for a vector that is not finite."""
         new = [caption for caption in dict.fromkeys(captions) if caption not in self._text]
-        for first in range(0, len(new), batch_size):
-            part = new[first : first + batch_size]
-            ids = self.clap.text_encoder.tokenize(part).to(self.clap.logit_scale.device)
-            self._text.update(zip(part, self.clap.embed_text(ids).cpu().numpy(), strict=True))
+        new.sort(key=len)  # those of a batch are padded to the longest
+        with tqdm(total=len(new), desc="captions", disable=not new) as bar:
+            for first in range(0, len(new), batch_size):
+                part = new[first : first + batch_size]
+                ids = self.clap.text_encoder.tokenize(part).to(self.clap.logit_scale.device)
+                self._text.update(zip(part, self.clap.embed_text(ids).cpu().numpy(), strict=True))
+                bar.update(len(part))
         return require_finite(np.stack([self._text[caption] for caption in captions]), "text")
 
     def similarity(self, captions: Sequence[str], rows: slice = slice(None)) -> np.ndarray:
@@ -134,3 +140,18 @@ def direction(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
         for true, chosen in zip(truth, options[int(row.argmax())], strict=True):
             confusion[DIRECTIONS.index(true), DIRECTIONS.index(chosen)] += 1
     return choose(scores, np.array([options.index(truth) for truth in truths])), confusion
+
+
+def outcomes(embeddings: Embeddings, images: Path) -> dict[str, np.ndarray]:
+    """What stage 5 says of scenes of one size: metric -> outcome of each, bool, or rank for `rank_*`. Pictures of
+    similarities and directions go into `images`."""
+    size = embeddings.scenes[0].size
+    a2t, t2a, similarity = retrieval(embeddings)
+    found = {f"rank_a2t_{size}src": a2t, f"rank_t2a_{size}src": t2a}
+    plots.similarity_matrix(similarity, images / f"similarity_{size}src.png")
+    if size <= 2:
+        found[f"direction_{size}src"], confusion = direction(embeddings)
+        plots.direction_confusion(confusion, list(DIRECTIONS), images / f"direction_{size}src.png")
+    if size >= 2:
+        found[f"assignment_{size}src"] = assignment(embeddings)
+    return found

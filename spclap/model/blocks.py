@@ -43,7 +43,14 @@ class ContentBlocks(nn.Module):
         return blocks.flatten(1)
 
 
-class PooledText(nn.Module):
+class TextHead(nn.Module):
+    """What the text encoder reads -> (N, dim)."""
+
+    reads_tokens = False  # rather than what the encoder pools
+    halves = False  # whether the space is a half of content and one of directions
+
+
+class PooledText(TextHead):
     """The paper's text side: pooled states -> Linear -> ReLU -> Linear."""
 
     def __init__(self, inputs: int, dim: int):
@@ -60,8 +67,10 @@ def halves(content: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
     return torch.cat([F.normalize(content, dim=1), F.normalize(direction, dim=1)], dim=1)
 
 
-class StructuredText(nn.Module):
+class StructuredText(TextHead):
     """Pooled states, projected to a content half and a direction half (PAPER, Table 1, "Structured")."""
+
+    halves = True
 
     def __init__(self, inputs: int, dim: int):
         super().__init__()
@@ -73,9 +82,11 @@ class StructuredText(nn.Module):
         return halves(self.content(pooled), self.direction(pooled))
 
 
-class DirectionQueries(nn.Module):
+class DirectionQueries(TextHead):
     """A learned query per direction attends to the tokens of a caption, or to a learned state where nothing is said
     of that direction; one projection for all makes the blocks."""
+
+    reads_tokens = True
 
     def __init__(self, inputs: int, dim: int):
         super().__init__()

@@ -22,6 +22,8 @@ IGNORED = -100  # label that transformers' loss leaves out
 class SmallDecoder(nn.Module):
     """A small GPT-2 trained from scratch on the recipe's sentencepiece tokens."""
 
+    needs = ("tokenizer",)
+
     def __init__(self, tokenizer: str, dim: int = 192, layers: int = 3, heads: int = 4, positions: int = 192):
         super().__init__()
         from transformers import GPT2Config, GPT2LMHeadModel
@@ -55,6 +57,8 @@ class HFDecoder(nn.Module):
     Args: name, hub id or folder. pretrained: false builds the network of that configuration untrained. DataError for a
     model that cannot be loaded.
     """
+
+    needs = ()
 
     def __init__(self, name: str = "gpt2", pretrained: bool = True):
         super().__init__()

@@ -84,6 +84,8 @@ class FixedMasks(nn.Module):
     Args: spacing, m, between the microphones; sharpness, factor on the cosine.
     """
 
+    pretraining = None
+
     def __init__(self, spacing: float = 0.17, sharpness: float = 8.0):
         super().__init__()
         width = 180 / DIRECTION_COUNT
@@ -113,6 +115,7 @@ class LearnedMasks(nn.Module):
     Args: looks, number of delays between +-max_delay; max_delay, s; channels, hidden: sizes.
     """
 
+    pretraining = "masks"
     POOL = 2  # frames a step of the network, and steps a step of its GRU
 
     def __init__(self, looks: int = 9, max_delay: float = 5.0e-4, channels: int = 24, hidden: int = 96):

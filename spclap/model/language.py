@@ -69,12 +69,12 @@ def transformers_tokenizer(name: str, rows: int):
 
 
 def sentencepiece_model(path: str):
-    """The tokenizer that stage 2 trained; DataError for a file that is missing or none."""
+    """The tokenizer that a training made; DataError for a file that is missing or none."""
     import sentencepiece
 
     if not Path(path).is_file():
-        raise DataError(f"{path}: tokenizer missing; run stage 2 (extract) first")
-    with loading(path, "make it anew with stage 2 (extract)"):
+        raise DataError(f"{path}: tokenizer missing; rerun the training that makes it")
+    with loading(path, "delete it and rerun the training that makes it"):
         return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 

@@ -22,10 +22,9 @@ class Seld(nn.Module):
     Args: equal_level, whether recordings are brought to one level first, as in the model that it is pre-trained for.
     """
 
-    def __init__(self, classes: int, spatial_encoder_conf: dict | None = None, equal_level: bool = True):
+    def __init__(self, spatial_encoder: ContentAwareSpatialEncoder, classes: int, equal_level: bool = True):
         super().__init__()
-        self.classes, self.equal_level = classes, equal_level
-        self.spatial_encoder = ContentAwareSpatialEncoder(**(spatial_encoder_conf or {}))
+        self.classes, self.equal_level, self.spatial_encoder = classes, equal_level, spatial_encoder
         self.head = nn.Linear(self.spatial_encoder.dim, 3 * classes)
 
     def forward(self, stereo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

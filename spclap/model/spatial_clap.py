@@ -63,6 +63,10 @@ class SpatialClap(nn.Module):
     ):
         super().__init__()
         self.dim, self.equal_level = dim, equal_level
+        self.hears = {  # all that `hear` depends on, but for weights
+            "content_encoder": [content_encoder, content_encoder_conf], "equal_level": equal_level,
+            "spatial_encoder": [spatial_encoder, spatial_encoder_conf], "fusion": [fusion, fusion_conf],
+        }  # fmt: skip
         self.content_encoder = part(CONTENT_ENCODERS, content_encoder, content_encoder_conf)
         self.spatial_encoder = part(SPATIAL_ENCODERS, spatial_encoder, spatial_encoder_conf)
         self.text_encoder = part(TEXT_ENCODERS, text_encoder, text_encoder_conf)
@@ -72,9 +76,11 @@ class SpatialClap(nn.Module):
             raise DataError(f"fusion `{fusion}` needs the spatial_encoder {needed}, not `{spatial_encoder}`")
         self.fusion = part(FUSIONS, fusion, fusion_conf, self.content_encoder, self.spatial_encoder, dim)
         self.text_head = part(TEXT_HEADS, text_head, None, self.text_encoder.dim, dim)
-        if text_head == "queries" and getattr(self.text_encoder, "pooling", "mean") != "mean":
-            raise DataError(f"text_head queries reads tokens, not the {self.text_encoder.pooling}; set pooling: mean")
-        if (fusion == "structured") != (text_head == "structured"):
+        if self.text_head.reads_tokens and getattr(self.text_encoder, "pooling", "mean") != "mean":
+            raise DataError(
+                f"text_head {text_head} reads tokens, not the {self.text_encoder.pooling}; set pooling: mean"
+            )
+        if getattr(self.fusion, "halves", False) != self.text_head.halves:
             raise DataError(f"fusion {fusion} and text_head {text_head}: structured goes with structured")
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         if isinstance(frozen, str):
@@ -91,18 +97,28 @@ class SpatialClap(nn.Module):
             getattr(self, name).eval()
         return self
 
-    def heard(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) as the encoders hear it."""
-        return joint_level(stereo) if self.equal_level else stereo
+    @property
+    def hears_once(self) -> bool:
+        """Whether nothing that hears is trained, so that a recording sounds the same to it for ever."""
+        return not any(weight.requires_grad for part in self.hearing for weight in part.parameters())
 
-    def content(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) -> (N, content dim): the content encoder on the mean of both channels."""
-        return self.content_encoder(self.heard(stereo).mean(dim=1))
+    @property
+    def hearing(self) -> tuple[nn.Module, nn.Module]:
+        """The parts whose weights `hear` depends on."""
+        return self.content_encoder, self.spatial_encoder
 
-    def embed_audio(self, stereo: torch.Tensor, content: torch.Tensor | None = None) -> torch.Tensor:
-        """(N, 2, T) -> (N, dim) of unit length. `content` (N, content dim), as `content()` gives it, if it is known."""
-        vectors = self.fusion(self.content_encoder, self.spatial_encoder, self.heard(stereo), content)
-        return F.normalize(vectors, dim=1)
+    def hear(self, stereo: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, 2, T) -> what the encoders hear, tensors (N, ...) for `join`."""
+        stereo = joint_level(stereo) if self.equal_level else stereo
+        return self.fusion.hear(self.content_encoder, self.spatial_encoder, stereo)
+
+    def join(self, heard: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What was heard -> (N, dim) of unit length."""
+        return F.normalize(self.fusion(*heard), dim=1)
+
+    def embed_audio(self, stereo: torch.Tensor) -> torch.Tensor:
+        """(N, 2, T) -> (N, dim) of unit length."""
+        return self.join(self.hear(stereo))
 
     def text_vectors(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids (N, L) -> (N, dim) of any length."""

@@ -13,6 +13,8 @@ class ContentAwareSpatialEncoder(nn.Module):
     bins, 64 channels, Linear 4096 -> 128, GRU 128 per direction, output 256.
     """
 
+    pretraining = "seld"  # the task in which it learns first
+
     def __init__(self, input: dict | None = None, channels: int = 64, hidden: int = 128):
         super().__init__()
         self.maps = StereoMaps(**(input or {}))
@@ -45,3 +47,4 @@ class NoSpace(nn.Module):
     """Hears no places: the monaural baseline (PAPER, Table 1)."""
 
     dim = 0
+    pretraining = None

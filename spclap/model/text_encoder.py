@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from spclap.errors import DataError
+from spclap.model.frozen_layers import FrozenLayers
 from spclap.model.language import (
+    WORDS,
     loading,
     positions,
     require_room,
@@ -36,9 +38,14 @@ def local_model(name: str) -> str:
 class TextEncoder(nn.Module):
     """What all of them share; each brings its own `encode` and `states`."""
 
+    needs: tuple[str, ...] = ()  # of what the recipe makes from a corpus
+
     limit: int  # tokens of a caption
     padding = 0
     longer = ""  # how more can be read
+
+    def remember(self, known: dict | None = None) -> None:
+        """Nothing of this one is the same for ever."""
 
     def check(self, captions: Sequence[str]) -> list[list[int]]:
         """Tokens of captions; DataError for the first one that has none or more than `limit`."""
@@ -95,11 +102,11 @@ class HFText(TextEncoder):
             self.model.pooler = None  # parameters that nothing uses stop training on several GPUs
         if checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        if train_layers != -1:
-            self._train_top(train_layers)
+        self.frozen_layers: FrozenLayers | None = None
+        self._trained = () if train_layers == -1 else self._train_top(train_layers)
 
-    def _train_top(self, count: int) -> None:
-        """Freeze all but the last `count` layers and the pooler."""
+    def _train_top(self, count: int) -> tuple[nn.Module, ...]:
+        """Freeze all but the last `count` layers and the pooler; returns these layers."""
         depth = self.model.config.num_hidden_layers
         if not 0 <= count <= depth:
             raise ValueError(f"train_layers is {count}, the text encoder has {depth} layers; -1 trains everything")
@@ -111,13 +118,25 @@ class HFText(TextEncoder):
             layer.requires_grad_(True)
         if self.pooling == "pooler":
             self.model.pooler.requires_grad_(True)
+        return tuple(layers[depth - count :])
 
     def encode(self, captions: Sequence[str]) -> list[list[int]]:
         return self.tokenizer(list(captions))["input_ids"]
 
     def states(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mask = (ids != self.padding).long()
+        if self.frozen_layers is not None:
+            return self.frozen_layers.states(ids, mask), mask
         return self.model(input_ids=ids, attention_mask=mask).last_hidden_state, mask
+
+    def remember(self, known: dict | None = None) -> None:
+        """From now on, read each caption once in the layers that are not trained, see `FrozenLayers`; if there are any
+        and they can be told apart."""
+        if self._trained:
+            layers = FrozenLayers(self.model, self._trained, self.padding, known)
+            device = next(self.model.parameters()).device
+            if layers.fit(self.tokenize(["a dog", WORDS]).to(device)):
+                self.frozen_layers = layers
 
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return self.model.pooler(states) if self.pooling == "pooler" else super().pool(states, mask)
@@ -129,8 +148,9 @@ class HFText(TextEncoder):
 
 
 class TransformerText(TextEncoder):
-    """A small transformer trained from scratch on sentencepiece tokens (stage 2 trains the tokenizer)."""
+    """A small transformer trained from scratch on sentencepiece tokens (the recipe trains the tokenizer)."""
 
+    needs = ("tokenizer",)
     longer = " or raise max_tokens in text_encoder_conf"
 
     def __init__(self, tokenizer: str, dim: int = 128, layers: int = 2, heads: int = 4, max_tokens: int = 96):

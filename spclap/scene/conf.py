@@ -53,8 +53,5 @@ class FeatsConf:
     """The whole file."""
 
     clips: ClipConf
-    vocab_size: int
-    n_fft: int
-    hop: int
-    statistics_scenes: int
-    content_encoder: str | None  # None: no features are dumped
+    vocab_size: int  # sentencepiece tokens
+    statistics_scenes: int  # of training, for mean and deviation of the spatial input

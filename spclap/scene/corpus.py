@@ -4,14 +4,11 @@ import math
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, load_datadir
 from spclap.data.pack import ClipPack
-from spclap.data.stamp import read_stamp
 from spclap.errors import DataError
-from spclap.scene.conf import SimuConf
+from spclap.scene.conf import FeatsConf, SimuConf
 from spclap.scene.directions import direction_of
 from spclap.scene.rooms import RirBank
 from spclap.scene.sampler import SceneSampler
@@ -29,6 +26,12 @@ class Corpus:
     @cached_property
     def simu(self) -> SimuConf:
         return load_config(SimuConf, self.data / "simu.yaml")
+
+    @cached_property
+    def feats(self) -> FeatsConf:
+        if not (self.dump / "feats.yaml").is_file():
+            raise DataError(f"{self.dump / 'feats.yaml'}: missing; run stage 2 (pack) first")
+        return load_config(FeatsConf, self.dump / "feats.yaml")
 
     @property
     def samples(self) -> int:
@@ -77,23 +80,6 @@ class Corpus:
     def fixed_counts(self, split: str) -> list[int]:
         """Numbers of sources for which stage 1 wrote fixed scenes."""
         return sorted(self.simu.scenes.fixed.get(split, {}))
-
-    def content_path(self, split: str, n_sources: int) -> Path:
-        """Frozen content features of a fixed set, written by stage 2."""
-        return self.dump / "content" / f"{split}_{n_sources}src.npy"
-
-    def content(self, split: str, n_sources: int, encoder: str | None) -> np.ndarray | None:
-        """(scenes, dim) features of a fixed set; None where stage 2 dumped none of that encoder."""
-        if encoder is None or encoder != read_stamp(self.dump)["conf"]["content_encoder"]:
-            return None
-        path = self.content_path(split, n_sources)
-        try:
-            content = np.load(path)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: missing or damaged ({error}); delete it and rerun stage 2") from error
-        if content.shape[0] != self.simu.scenes.fixed[split][n_sources] or not np.isfinite(content).all():
-            raise DataError(f"{path}: {content.shape}, or not finite: not of these scenes; delete it and rerun stage 2")
-        return content
 
 
 _AGAIN = "put the file back, or delete it and rerun stage 1"

@@ -23,7 +23,9 @@ class Concat(nn.Module):
         self.spatial_norm = nn.LayerNorm(spatial_encoder.dim) if normalise else nn.Identity()
         self.projection = projection(content_encoder.dim + spatial_encoder.dim, dim)
 
-    def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
-        content = content_encoder(stereo.mean(dim=1)) if content is None else content
-        spatial = spatial_encoder(stereo)
+    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 2, T) -> content (N, content dim) and space (N, spatial dim)."""
+        return content_encoder(stereo.mean(dim=1)), spatial_encoder(stereo)
+
+    def forward(self, content: torch.Tensor, spatial: torch.Tensor) -> torch.Tensor:
         return self.projection(torch.cat([self.content_norm(content), self.spatial_norm(spatial)], dim=1))

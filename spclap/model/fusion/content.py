@@ -17,6 +17,9 @@ class Content(nn.Module):
         self.content_norm = nn.LayerNorm(content_encoder.dim) if normalise else nn.Identity()
         self.projection = projection(content_encoder.dim, dim)
 
-    def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
-        content = content_encoder(stereo.mean(dim=1)) if content is None else content
+    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor]:
+        """(N, 2, T) -> content (N, content dim)."""
+        return (content_encoder(stereo.mean(dim=1)),)
+
+    def forward(self, content: torch.Tensor) -> torch.Tensor:
         return self.projection(self.content_norm(content))

@@ -26,8 +26,8 @@ class Directions(nn.Module):
             raise ValueError(f"depth is {depth}, the content encoder has {len(content_encoder.layers)} layers")
         self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)
 
-    def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
-        """(N, 2, T) -> (N, dim)."""
+    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 2, T) -> content per direction (N, directions, content dim), shares of the energy (N, directions)."""
         masks, spectrum = spatial_encoder(stereo), content_encoder.spectrum(stereo.mean(dim=1))
         masked = masks * spectrum[:, None]
         energy = masked.square().sum(dim=(2, 3))
@@ -35,8 +35,10 @@ class Directions(nn.Module):
             found = content_encoder.embed(masked.flatten(0, 1))
         else:
             found = self.masked_maps(content_encoder, masks, spectrum)
-        found = found.unflatten(0, masks.shape[:2])
-        return self.blocks(found, energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9))
+        return found.unflatten(0, masks.shape[:2]), energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9)
+
+    def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        return self.blocks(content, share)
 
     def masked_maps(self, content_encoder, masks, spectrum) -> torch.Tensor:
         """(N * directions, content dim): where a mask is 0, the maps are those of silence."""

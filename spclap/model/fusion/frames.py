@@ -30,10 +30,12 @@ class Frames(nn.Module):
         self.value = nn.Linear(both, content_encoder.dim)
         self.blocks = ContentBlocks(content_encoder.dim, dim)
 
-    def forward(self, content_encoder, spatial_encoder, stereo, content=None) -> torch.Tensor:
-        """(N, 2, T) -> (N, dim)."""
-        maps = content_encoder.maps(content_encoder.spectrum(stereo.mean(dim=1)))  # (N, C, steps, bands)
-        frames = F.adaptive_avg_pool1d(spatial_encoder.frames(stereo).transpose(1, 2), maps.shape[2])
+    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 2, T) -> content maps (N, C, steps, bands) and spatial frames (N, S, steps) of the same times."""
+        maps = content_encoder.maps(content_encoder.spectrum(stereo.mean(dim=1)))
+        return maps, F.adaptive_avg_pool1d(spatial_encoder.frames(stereo).transpose(1, 2), maps.shape[2])
+
+    def forward(self, maps: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
         frames = frames[..., None].expand(-1, -1, -1, maps.shape[3])
         cells = [
             self.content_norm(maps.flatten(2).transpose(1, 2)),

@@ -1,0 +1,219 @@
+"""Contrastive training of Spatial-CLAP: single-source baseline, multi-source, SCL."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import torch
+from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import str2bool
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from spclap.data.datadir import SPLITS, load_datadir
+from spclap.data.pack import ClipPack
+from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
+from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
+from spclap.engine.made import tokenizer
+from spclap.engine.precision import kinds_in_bfloat16
+from spclap.engine.scene_model import SceneModel
+from spclap.engine.scene_task import SceneTask, scenes_of_batch
+from spclap.errors import DataError
+from spclap.evaluate.protocols import Embeddings, assignment, outcomes, require_finite, retrieval
+from spclap.model.blocks import ClauseTargets, distance
+from spclap.model.loss import gather, symmetric_info_nce
+from spclap.model.spatial_clap import SpatialClap, build
+from spclap.model.text_encoder import TEXT_ENCODERS
+from spclap.scene.caption import caption_at
+from spclap.scene.corpus import Corpus
+from spclap.scene.directions import DIRECTIONS
+from spclap.scene.meaning import fits
+from spclap.scene.rooms import RirBank
+from spclap.scene.scene import Scene
+
+
+class ClapModel(SceneModel):
+    """What hears with a Spatial-CLAP, `clap`."""
+
+    clap: SpatialClap
+
+    def vectors(self, batch: Batch) -> torch.Tensor:
+        """(N, dim) of a batch, of what was heard before if it has that."""
+        return self.clap.join(self.clap.hear(self.stereo(batch)) if batch.heard is None else batch.heard)
+
+    def listen(self, scenes: FreshScenes | FixedScenes) -> Dataset:
+        if not self.clap.hears_once:
+            return scenes
+        hearing = Hearing(self.clap, scenes.corpus, "maps" in self.kinds)
+        if isinstance(scenes, FixedScenes):
+            return HeardScenes(scenes, hearing)
+        return PooledScenes(scenes, hearing) if scenes.pool else scenes
+
+    @torch.no_grad()
+    def embed_fixed(self, corpus: Corpus, split: str, size: int) -> np.ndarray:
+        """Audio vectors (n, dim) of the fixed scenes of `size` sources."""
+        fixed = self.listen(FixedScenes(corpus, split, [size]))
+        batches = (fixed[index].to(self.device) for index in tqdm(range(len(fixed)), desc=f"{split} {size}src"))
+        return require_finite(torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy(), "audio")
+
+    @torch.no_grad()
+    def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:
+        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
+        rows = []
+        for first in tqdm(range(0, len(scenes), AT_ONCE), desc=what):
+            batch = collate(as_they_are(scenes[first : first + AT_ONCE]), pack, bank, samples)
+            rows.append(self.vectors(batch.to(self.device)).cpu())
+        return torch.cat(rows).numpy()
+
+
+class ClapTraining(ClapModel):
+    """`clause_weight` times two more losses are added unless it is 0: the contrastive loss of the audio with
+    `ClauseTargets`, and the distance of the text vectors from these.
+    """
+
+    def __init__(self, clap: SpatialClap, kinds: tuple[str, ...] = (), clause_weight: float = 0.0):
+        super().__init__(kinds)
+        self.clap, self.clause_weight = clap, clause_weight
+        sizes = {"inputs": clap.text_encoder.dim, "dim": clap.dim}
+        self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
+
+    def targets(self, clauses: list[tuple]) -> torch.Tensor:
+        """(N, dim) of the sources of N items, each source a (caption, direction index)."""
+        flat = [(caption, item, direction) for item, sources in enumerate(clauses) for caption, direction in sources]
+        captions = list(dict.fromkeys(caption for caption, *_ in flat))  # each is encoded once
+        ids = self.clap.text_encoder.tokenize(captions).to(self.device)
+        places = torch.tensor([(captions.index(caption), *place) for caption, *place in flat], device=self.device)
+        caption, item, direction = places.unbind(1)
+        return self.clauses(self.clap.text_encoder(ids)[caption], item, direction)
+
+    def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """InfoNCE over all ranks of audio (N, dim) of unit length and text (N, dim) of any."""
+        text = F.normalize(text.float(), dim=1)
+        audio, text, said, true = (gather(x) for x in (audio.float(), text, batch.said, batch.true))
+        return symmetric_info_nce(audio, text, fits(said, true), self.clap.scale())
+
+    def losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+        ids = self.clap.text_encoder.tokenize(batch.captions).to(self.device)
+        with self.autocast("maps"):
+            audio = self.vectors(batch)
+        with self.autocast("words"):
+            text = self.clap.text_vectors(ids)
+            targets = self.targets(batch.clauses) if self.clauses else None
+        loss = self.contrast(audio, text, batch)
+        stats = {"contrastive": loss, "scale": self.clap.scale()}
+        if targets is not None:
+            apart = self.contrast(audio, targets, batch)
+            away = distance(text.float(), targets.float().detach())
+            stats.update(clauses=apart, distance=away)
+            loss = loss + self.clause_weight * (apart + away)
+        return loss, stats, len(batch)
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """R@1 both ways and content-space assignment in percent; `score` is their mean."""
+        groups: dict[int, Embeddings] = {}
+        for batch in batches:
+            audio = self.vectors(batch.to(self.device)).cpu().numpy()
+            groups.setdefault(batch.scenes[0].size, Embeddings(self.clap)).add(batch.scenes, audio)
+        stats = {}
+        for size, embeddings in groups.items():
+            a2t, t2a, _ = retrieval(embeddings)
+            stats[f"r1_{size}src"] = 50 * float((a2t == 0).mean() + (t2a == 0).mean())
+            if size > 1:
+                stats[f"assignment_{size}src"] = 100 * float(assignment(embeddings).mean())
+        stats["score"] = sum(stats.values()) / len(stats)
+        return stats
+
+    def outcomes(self, corpus: Corpus, size: int, images: Path) -> dict[str, np.ndarray]:
+        embeddings = Embeddings(self.clap)
+        embeddings.add(corpus.fixed("test", size), self.embed_fixed(corpus, "test", size))
+        return outcomes(embeddings, images)
+
+
+class StructuredTraining(ClapTraining):
+    """One source a scene; the content half of the space is contrasted over contents, the other over directions."""
+
+    def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+        if any(scene.size != 1 for scene in batch.scenes):
+            raise DataError("fusion structured has one content and one direction a recording; batch must be {1: ...}")
+        said, true = gather(batch.said), gather(batch.true)
+        items, places = torch.arange(len(said), device=said.device), said[..., 0].argmax(dim=1)
+        content = fits(said[items, places][:, None], true[items, places][:, None])
+        losses = []
+        for half, same in enumerate((content, places[:, None] == places)):
+            halves = (gather(F.normalize(x.float().chunk(2, dim=1)[half], dim=1)) for x in (audio, text))
+            losses.append(symmetric_info_nce(*halves, same, self.clap.scale()))
+        return sum(losses)
+
+
+class ClapTask(SceneTask):
+    """Spatial-CLAP."""
+
+    scored = True
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        super().add_task_arguments(parser)
+        group = parser.add_argument_group(description="Model")
+        group.add_argument("--permutations", type=int, default=1, help="of a scene in a batch at most; above 1: SCL")
+        group.add_argument("--clause_weight", type=float, default=0.0, help="of the losses with clause targets")
+        group.add_argument("--content_encoder", type=str, default="yamnet")
+        group.add_argument("--content_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--fusion", type=str, default="concat")
+        group.add_argument("--fusion_conf", action=NestedDictAction, default={})
+        group.add_argument("--text_encoder", type=str, default="hf")
+        group.add_argument("--text_encoder_conf", action=NestedDictAction, default={})
+        group.add_argument("--text_head", type=str, default="pooled")
+        group.add_argument("--dim", type=int, default=512)
+        group.add_argument("--equal_level", type=str2bool, default=True, help="recordings are brought to one level")
+        group.add_argument("--frozen", nargs="*", default=[], help="parts of the model that do not learn")
+
+    @classmethod
+    def new_model(cls, args: argparse.Namespace) -> ClapTraining:
+        clap = SpatialClap(**clap_conf(args))
+        halves = clap.text_head.halves
+        if args.clause_weight and halves:
+            raise DataError(f"clause_weight is {args.clause_weight}; fusion structured has no blocks, so it must be 0")
+        training = StructuredTraining if halves else ClapTraining
+        return training(clap, kinds_in_bfloat16(args), args.clause_weight)
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> ClapTraining:
+        model = super().build_model(args)
+        require_readable(model.clap.text_encoder.check, args)
+        model.clap.text_encoder.remember()
+        return model
+
+
+def clap_conf(args: argparse.Namespace) -> dict:
+    """Arguments of `SpatialClap` among those of a training."""
+    conf = {name: getattr(args, name) for name in signature(SpatialClap).parameters}
+    conf["text_encoder_conf"] = with_tokenizer(TEXT_ENCODERS, args.text_encoder, args.text_encoder_conf, args)
+    return conf
+
+
+def with_tokenizer(registry: dict, kind: str, conf: dict | None, args: argparse.Namespace) -> dict:
+    """Options of a part, the corpus' tokenizer among them if it needs that."""
+    if "tokenizer" not in getattr(registry.get(kind), "needs", ()):
+        return conf or {}
+    return {**(conf or {}), "tokenizer": str(tokenizer(Corpus(args.data, args.dump)))}
+
+
+def require_readable(read: Callable[[list[str]], list[list[int]]], args: argparse.Namespace) -> None:
+    """DataError unless the longest captions that scenes of a corpus can have are read whole: said before a training
+    begins. `read` gives the tokens of captions, or that error."""
+    corpus = Corpus(args.data, args.dump)
+    sizes = {split: corpus.fixed_counts(split) for split in SPLITS}
+    sizes["train"] = [*sizes["train"], *scenes_of_batch(args.batch)]
+    for split, counts in sizes.items():
+        clips, most = load_datadir(corpus.data / split), max(counts, default=1)
+        captions = [caption for clip in clips for caption in clip.captions]
+        try:
+            length = dict(zip(captions, map(len, read(captions)), strict=True))
+            of_clips = [max(clip.captions, key=length.get) for clip in clips]
+            longest = sorted(of_clips, key=length.get, reverse=True)[:most]
+            read([caption_at(longest, [direction] * len(longest)) for direction in DIRECTIONS])
+        except DataError as error:
+            raise DataError(f"{corpus.data / split}, scenes of up to {most} sources: {error}") from error

@@ -1,0 +1,163 @@
+"""What frozen encoders hear of scenes, made once and kept in dump/<corpus>/heard/ for all models that share them.
+
+Training then takes its batches from a pool of scenes with all their permutations: an item is what `SpatialClap.hear`
+gives, 10 KB with the default model, in place of a recording of 256 KB through two encoders.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from spclap.data.files import atomic_path
+from spclap.data.lock import Lock
+from spclap.data.stamp import Stamp, digest
+from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
+from spclap.errors import DataError
+from spclap.model.spatial_clap import SpatialClap
+from spclap.scene.corpus import Corpus
+from spclap.scene.meaning import caption_width, statements
+from spclap.scene.scene import Scene
+from spclap.scene.spatialize import spatialize
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Scenes, the permutations of each that were heard, and arrays (scenes * permutations, ...) of what was."""
+
+    scenes: list[Scene]
+    permutations: list[tuple[int, ...]]
+    arrays: list[np.ndarray]
+
+    def rows(self, wanted: Sequence[int] | slice) -> list[torch.Tensor]:
+        """Float tensors of these rows."""
+        return [torch.from_numpy(np.array(array[wanted], dtype=np.float32)) for array in self.arrays]
+
+
+class Hearing:
+    """The frozen encoders of `clap` and what they have heard of a corpus; `bfloat16`, whether they may hear training
+    scenes in that."""
+
+    def __init__(self, clap: SpatialClap, corpus: Corpus, bfloat16: bool = False):
+        self.clap, self.corpus, self.bfloat16 = clap, corpus, bfloat16
+        self.folder = corpus.dump / "heard" / self._digest()
+
+    def _digest(self) -> str:
+        """Of all that `clap.hear` depends on."""
+        total = hashlib.sha256(json.dumps(self.clap.hears, sort_keys=True).encode())
+        for part in self.clap.hearing:
+            for name, value in part.state_dict().items():
+                total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()[:16]
+
+    def fixed(self, split: str, n_sources: int) -> Heard:
+        """The fixed scenes of a split as they are, in float32."""
+        scenes = self.corpus.fixed(split, n_sources)
+        return self._kept(f"{split}_{n_sources}src", split, scenes, as_they_are(scenes[:1])[0][1], "float32")
+
+    def pool(self, fresh: FreshScenes, n_sources: int) -> Heard:
+        """Training scenes with all their permutations, in half precision."""
+        count = fresh.pool[n_sources]
+        scenes = [fresh.draw([n_sources, i], n_sources, f"pool-{n_sources}-{i}")[0] for i in range(count)]
+        name = f"train_seed{fresh.seed}_{n_sources}src"
+        return self._kept(name, "train", scenes, scenes[0].permutations(), "float16")
+
+    def _kept(self, name: str, split: str, scenes: list[Scene], permutations: list, dtype: str) -> Heard:
+        place = self.folder / name
+        told = hashlib.sha256(json.dumps([asdict(scene) for scene in scenes]).encode()).hexdigest()
+        sounds = digest(self.corpus.dump / "clips" / "done.json", self.corpus.data / "rirs" / split / "done.json")
+        half = self.bfloat16 and split == "train"
+        with Lock(self.folder / f".{name}.lock", place, wait=True):  # ranks and trainings at the same time share it
+            stamp = Stamp(place, scenes=told, permutations=permutations, sounds=sounds, dtype=dtype, bfloat16=half)
+            if not stamp.fresh():
+                stamp.begin()
+                stamp.write(self._write(place, split, scenes, permutations, dtype, half))
+        paths = sorted(place.glob("[0-9].npy"))
+        heard = Heard(scenes, permutations, [np.load(path, mmap_mode="r") for path in paths])
+        if any(len(array) != len(scenes) * len(permutations) for array in heard.arrays):
+            raise DataError(f"{place}: not of {len(scenes)} scenes; delete the folder and rerun")
+        return heard
+
+    @torch.no_grad()
+    def _write(
+        self, place: Path, split: str, scenes: list[Scene], permutations: list, dtype: str, half: bool
+    ) -> list[Path]:
+        device, parts = self.clap.logit_scale.device, []
+        sounds = (self.corpus.pack(split), self.corpus.bank(split), self.corpus.samples)
+        at_once, training = max(AT_ONCE // len(permutations), 1), self.clap.training
+        self.clap.eval()
+        for first in tqdm(range(0, len(scenes), at_once), desc=f"hearing {place.name}"):
+            batch = collate([(s, permutations) for s in scenes[first : first + at_once]], *sounds).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                heard = self.clap.hear(spatialize(*batch.sound))
+            parts.append([part.float().cpu().numpy().astype(dtype) for part in heard])
+        self.clap.train(training)
+        made = []
+        for number, arrays in enumerate(zip(*parts, strict=True)):
+            made.append(place / f"{number}.npy")
+            with atomic_path(made[-1]) as temporary, temporary.open("wb") as file:
+                np.save(file, np.concatenate(arrays))
+        return made
+
+
+class PooledScenes(Dataset):
+    """Training batches of one epoch from pools of scenes that were heard before.
+
+    Batch t of epoch e depends on (seed, e, t) alone: of each size as many scenes as `fresh` would draw, none twice,
+    each with as many of its permutations, counted from a drawn one, which is as good a scene as the first.
+    DataError for a pool that is smaller than a batch.
+    """
+
+    def __init__(self, fresh: FreshScenes, hearing: Hearing):
+        self.fresh, self.epoch = fresh, 0
+        for n_sources, count in fresh.batch.items():
+            if fresh.pool.get(n_sources, 0) < count:
+                raise DataError(
+                    f"pool is {fresh.pool}, a batch has {count} scenes of {n_sources} source(s); give as many at "
+                    f"least, or {{}} to hear new scenes in every step"
+                )
+        self.pools = {n: hearing.pool(fresh, n) for n in sorted(fresh.batch)}
+
+    def __len__(self) -> int:
+        return len(self.fresh)
+
+    def __getitem__(self, step: int) -> Batch:
+        rng, items, heard, number = np.random.default_rng([self.fresh.seed, self.epoch, step]), [], [], 0
+        for n_sources, pool in self.pools.items():
+            rows, every = [], pool.permutations
+            for index in rng.choice(len(pool.scenes), self.fresh.batch[n_sources], replace=False):
+                scene, base = pool.scenes[index], every[rng.integers(len(every))]
+                wanted = scene.draw_permutations(self.fresh.permutations, rng)
+                if number % self.fresh.world == self.fresh.rank:
+                    chosen = [tuple(base[place] for place in permutation) for permutation in wanted]
+                    items += [(scene, permutation) for permutation in chosen]
+                    rows += [index * len(every) + every.index(permutation) for permutation in chosen]
+                number += 1
+            heard.append(pool.rows(rows))
+        words = statements(items, self.fresh.sampler.width)
+        return Batch(items, *words, heard=tuple(torch.cat(parts) for parts in zip(*heard, strict=True)))
+
+
+class HeardScenes(Dataset):
+    """The batches of `FixedScenes`, heard before."""
+
+    def __init__(self, fixed: FixedScenes, hearing: Hearing):
+        self.fixed, self.epoch = fixed, 0
+        sizes = sorted({scenes[0].size for scenes in fixed.batches})
+        self.heard = {size: hearing.fixed(fixed.split, size) for size in sizes}
+
+    def __len__(self) -> int:
+        return len(self.fixed)
+
+    def __getitem__(self, index: int) -> Batch:
+        scenes = self.fixed.batches[index]
+        first = sum(len(part) for part in self.fixed.batches[:index] if part[0].size == scenes[0].size)
+        items = [(scene, tuple(range(scene.size))) for scene in scenes]
+        heard = self.heard[scenes[0].size].rows(slice(first, first + len(scenes)))
+        return Batch(items, *statements(items, caption_width(scenes)), heard=tuple(heard))
