@@ -24,6 +24,7 @@ SMALL = {
     "scheduler_conf": {"cycle_momentum": False},
     "num_iters_per_epoch": 3,
     "use_matplotlib": False,
+    "bfloat16": False,
 }
 CLAP_ONLY = ("content_encoder", "text_encoder", "text_encoder_conf", "dim", "frozen")
 

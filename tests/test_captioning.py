@@ -15,7 +15,8 @@ import torch
 from small_training import ROOT, parameters, train
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from spclap.engine.iterators import as_they_are, collate
+from spclap.engine.batches import as_they_are, collate
+from spclap.engine.made import tokenizer
 from spclap.engine.trained import export, load_training
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
@@ -55,7 +56,7 @@ def gpt2(tmp_path_factory) -> str:
 @pytest.mark.parametrize("kind", ["small", "hf"])
 def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
     torch.manual_seed(0)
-    small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 32, "layers": 1}
+    small = {"tokenizer": str(tokenizer(corpus)), "dim": 32, "layers": 1}
     captioner = Captioner(8, kind, small if kind == "small" else {"name": gpt2}, prefix=2)
     vectors, captions = torch.randn(2, 8), CAPTIONS[:2]
     optimizer = torch.optim.Adam(captioner.parameters(), 1e-2)
@@ -74,7 +75,7 @@ def test_a_captioner_learns_what_belongs_to_each_vector(kind, corpus, gpt2):
 def test_a_prefix_begins_with_the_size_of_tokens(kind, corpus, gpt2):
     """Weights and bias each begin with that size."""
     torch.manual_seed(0)
-    small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 64, "layers": 1}
+    small = {"tokenizer": str(tokenizer(corpus)), "dim": 64, "layers": 1}
     captioner = Captioner(510, kind, small if kind == "small" else {"name": gpt2}, prefix=4)
     vectors = torch.nn.functional.normalize(torch.randn(64, 510), dim=1)
     tokens = captioner.decoder.model.get_input_embeddings().weight
@@ -84,7 +85,7 @@ def test_a_prefix_begins_with_the_size_of_tokens(kind, corpus, gpt2):
 def test_loss_counts_the_tokens_of_captions_alone(corpus):
     """Padding and prefix have no part in it: token by token, each given those before it and the vector."""
     torch.manual_seed(0)
-    small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 16, "layers": 1}
+    small = {"tokenizer": str(tokenizer(corpus)), "dim": 16, "layers": 1}
     captioner = Captioner(8, "small", small, prefix=3).eval()
     model, vectors, single = captioner.decoder.model, torch.randn(3, 8), []
     with torch.no_grad():
@@ -103,7 +104,7 @@ def test_missing_decoders_say_what_to_place_where(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="give a folder with config.json, weights and tokenizer"):
         HFDecoder("gpt2")
-    with pytest.raises(DataError, match="run stage 2"):
+    with pytest.raises(DataError, match="rerun the training"):
         SmallDecoder("/nowhere/tokenizer.model")
 
 
@@ -168,18 +169,18 @@ def test_validation_counts_all_captions_of_a_clip(trained, corpus):
     model.captioner.generate = lambda vectors: [said]
     known = {one.clip: (two.caption, one.caption), two.clip: ("a stone", two.caption)}
     first = {clip: captions[:1] for clip, captions in known.items()}
-    ids, batch = collate(as_they_are([scene]), corpus.pack("valid"), corpus.bank("valid"), corpus.samples)
+    batch = collate(as_they_are([scene]), corpus.pack("valid"), corpus.bank("valid"), corpus.samples)
     for captions, right in ((known, 100), (first, 0)):
         own = {source.clip: captions[source.clip] for source in scene.sources}
         sources = (replace(s, caption=own[s.clip][0], captions=own[s.clip]) for s in scene.sources)
-        batch["scenes"] = [replace(scene, sources=tuple(sources))]
-        assert model.validate([(ids, batch)])["spatial_accuracy_2src"] == right
+        told = replace(batch, items=[(replace(scene, sources=tuple(sources)), (0, 1))])
+        assert model.validate([told])["spatial_accuracy_2src"] == right
 
 
 def test_a_tokenizer_that_was_made_anew_is_noticed(trained, corpus, tmp_path):
     shutil.copytree(corpus.dump, tmp_path / "dump")
-    done = json.loads((tmp_path / "dump" / "done.json").read_text())
-    (tmp_path / "dump" / "done.json").write_text(json.dumps({**done, "clips": "others"}))
+    stamp = tmp_path / "dump" / "clips" / "done.json"
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "clips": "others"}))
     for name in ("scl", "scl_captions"):
         with pytest.raises(DataError, match="its tokenizer were made anew since; train it again"):
             load_training(trained / name, Corpus(corpus.data, tmp_path / "dump"))
@@ -265,7 +266,7 @@ def test_silent_windows_are_said_and_bad_options_refused(trained, corpus, tmp_pa
 
 def test_captions_longer_than_the_decoder_are_refused(corpus):
     """Cut, they would lose their end and the places that are said last."""
-    small = {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 16, "layers": 1, "positions": 24}
+    small = {"tokenizer": str(tokenizer(corpus)), "dim": 16, "layers": 1, "positions": 24}
     captioner = Captioner(8, "small", small, prefix=3)
     with pytest.raises(DataError, match=r"caption `sound 1 in front, and .*\.\.\.` has \d+ tokens, at most 21"):
         captioner(torch.randn(1, 8), ["sound 1 in front, and " * 20])

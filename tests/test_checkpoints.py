@@ -16,6 +16,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 from tiny_models import tiny_clap, tiny_roberta
 
+from spclap.engine.made import tokenizer
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
 from spclap.model.checkpoints import load_model, read_checkpoint, save_model
@@ -40,7 +41,7 @@ def masks(corpus, hub) -> dict:
         "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 8},
         "fusion": "directions", "fusion_conf": {"depth": 2}, "text_head": "queries", "dim": 20,
         "text_encoder": "transformer",
-        "text_encoder_conf": {"tokenizer": str(corpus.dump / "tokenizer.model"), "dim": 16, "layers": 1},
+        "text_encoder_conf": {"tokenizer": str(tokenizer(corpus)), "dim": 16, "layers": 1},
     }  # fmt: skip
 
 

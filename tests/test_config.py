@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from spclap.bin import run_main
-from spclap.bin.extract import FeatsConf
 from spclap.bin.simulate import main as simulate
 from spclap.data.config import load_config, load_yaml
 from spclap.errors import DataError
 from spclap.evaluate.results import ScoreConf
-from spclap.scene.conf import SimuConf
+from spclap.scene.conf import FeatsConf, SimuConf
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spclap.engine.iterators import FreshScenes
-from spclap.engine.models import MaskTraining
+from spclap.engine.batches import FreshScenes, Sealed
+from spclap.engine.masks import MaskTraining
 from spclap.model.content_encoder import YamNet
 from spclap.model.direction_masks import FixedMasks, LearnedMasks, SteeredSpectrum, delays_of, mask_loss
 from spclap.model.features import level_factor
@@ -80,15 +80,15 @@ def test_mask_loss_against_brute_force():
 
 @torch.no_grad()
 def test_training_asks_for_the_shares_of_the_sources_alone(corpus, monkeypatch):
-    _, batch = FreshScenes(corpus, {1: 1, 2: 2}, 1, 1, 0)[0]
-    model, seen = MaskTraining(LearnedMasks(looks=3, channels=4, hidden=4), False), []
-    monkeypatch.setattr("spclap.engine.models.mask_loss", lambda logits, heard: seen.append(heard) or logits.sum())
-    model(**batch)
+    batch = FreshScenes(corpus, {1: 1, 2: 2}, 1, 1, 0)[0]
+    model, seen = MaskTraining(LearnedMasks(looks=3, channels=4, hidden=4)), []
+    monkeypatch.setattr("spclap.engine.masks.mask_loss", lambda logits, heard: seen.append(heard) or logits.sum())
+    model(sealed=Sealed(batch))
     factor, content = level_factor(model.stereo(batch)), YamNet()
-    for row, sources in enumerate(batch["clauses"]):
-        alone = [batch["pairs"][row : row + 1, k : k + 1] for k in range(len(sources))]
+    for row, sources in enumerate(batch.clauses):
+        alone = [batch.sound[2][row : row + 1, k : k + 1] for k in range(len(sources))]
         for (_, direction), pair in zip(sources, alone, strict=True):
-            mono = spatialize(batch["dry"], batch["rirs"], pair).mean(dim=1) * factor[row]
+            mono = spatialize(*batch.sound[:2], pair).mean(dim=1) * factor[row]
             torch.testing.assert_close(seen[0][row, direction], content.spectrum(mono)[0], atol=1e-5, rtol=1e-3)
         empty = set(range(5)) - {direction for _, direction in sources}
         assert not seen[0][row, sorted(empty)].any()

@@ -3,25 +3,25 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from small_training import CLAP_ONLY, ROOT, SMALL, parameters, train
 
-from spclap.bin.extract import dump_content, measure_statistics, train_tokenizer
 from spclap.data.datadir import load_datadir
 from spclap.data.pack import ClipPack
-from spclap.engine.iterators import FixedScenes, FreshScenes, SceneIterFactory
-from spclap.engine.task import ClapTask, SeldTask
+from spclap.engine.batches import FixedScenes, FreshScenes, SceneIterFactory, Sealed
+from spclap.engine.clap import ClapTask
+from spclap.engine.made import normalise_inputs, tokenizer
+from spclap.engine.seld import SeldTask
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
-from spclap.model.content_encoder import CONTENT_ENCODERS, SmallCnn
-from spclap.model.features import joint_level
+from spclap.model.features import StereoMaps
 from spclap.model.loss import symmetric_info_nce
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import PHRASES
@@ -33,7 +33,7 @@ from spclap.scene.spatialize import render, spatialize
 def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(corpus):
     def ids(epoch, seed=0, rank=0, world=1):
         data = FreshScenes(corpus, {1: 2, 2: 2}, 6, 2, seed, rank, world)
-        return [tuple(b["captions"]) for _, b in SceneIterFactory(data).build_iter(epoch)]
+        return [tuple(b["sealed"].batch.captions) for _, b in SceneIterFactory(data).build_iter(epoch)]
 
     assert ids(1) == ids(1)
     assert len({str(ids(1)), str(ids(2)), str(ids(1, seed=1))}) == 3
@@ -46,8 +46,8 @@ def test_augmentation_of_a_config_reaches_the_training_scenes(corpus):
         conf = {**SMALL, "augment": augment, "data": str(corpus.data), "dump": str(corpus.dump), "seed": 0}
         args = argparse.Namespace(**{**vars(ClapTask.get_parser().parse_args([])), **conf})
         options = argparse.Namespace(dist_rank=None, dist_world_size=None)
-        (_, batch), *_ = ClapTask.build_task_iter_factory(args, options, "train").build_iter(1)
-        return spatialize(batch["dry"], batch["rirs"], batch["pairs"])
+        (_, fields), *_ = ClapTask.build_task_iter_factory(args, options, "train").build_iter(1)
+        return spatialize(*fields["sealed"].batch.sound)
 
     torch.testing.assert_close(channels(mirror=1.0), channels().flip(1))
     assert not torch.allclose(channels(eq_db=6.0), channels(), atol=1e-3)
@@ -55,30 +55,31 @@ def test_augmentation_of_a_config_reaches_the_training_scenes(corpus):
 
 def test_a_scene_and_its_permutations_share_a_rank(corpus):
     for rank in (0, 1):
-        for names, batch in SceneIterFactory(FreshScenes(corpus, {1: 2, 2: 4}, 6, 2, 0, rank, 2)).build_iter(1):
-            assert len(batch["captions"]) == 1 + 2 * 2
+        for names, fields in SceneIterFactory(FreshScenes(corpus, {1: 2, 2: 4}, 6, 2, 0, rank, 2)).build_iter(1):
+            batch = fields["sealed"].batch
+            assert len(batch.captions) == 1 + 2 * 2
             twice = [name for name in set(names) if names.count(name) == 2]
             assert len(twice) == 2
             for name in twice:
                 first, second = (i for i, other in enumerate(names) if other == name)
-                assert not fits(batch["said"], batch["true"])[[first, second], [second, first]].any()
-                assert {tuple(p) for p in batch["pairs"][first].tolist()} != {
-                    tuple(p) for p in batch["pairs"][second].tolist()
+                assert not fits(batch.said, batch.true)[[first, second], [second, first]].any()
+                assert {tuple(p) for p in batch.sound[2][first].tolist()} != {
+                    tuple(p) for p in batch.sound[2][second].tolist()
                 }
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus, fresh):
+def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus):
     clips = {clip.id: clip for clip in load_datadir(corpus.data / "train")}
     rooms = {rir.tobytes() for rir in np.load(corpus.data / "rirs" / "train" / "rirs.npy")}
     sounds = ClipPack(corpus.dump / "clips" / "train")
-    data = FreshScenes(corpus, {1: 2, 2: 4}, 6, 3, 0, fresh=fresh)
+    data = FreshScenes(corpus, {1: 2, 2: 4}, 6, 3, 0)
     for epoch in (1, 2):
-        for _, batch in SceneIterFactory(data).build_iter(epoch):
-            assert {clip for item in batch["clips"] for clip in item} <= clips.keys()
-            said = {caption for item in batch["clauses"] for caption, _ in item}
+        for _, fields in SceneIterFactory(data).build_iter(epoch):
+            batch = fields["sealed"].batch
+            assert {clip for item in batch.clips for clip in item} <= clips.keys()
+            said = {caption for item in batch.clauses for caption, _ in item}
             assert said <= {caption for clip in clips.values() for caption in clip.captions}
-            assert {rir.tobytes() for rir in batch["rirs"].numpy()} <= rooms
+            assert {rir.tobytes() for rir in batch.sound[1].numpy()} <= rooms
     scene = data.sampler.draw(np.random.default_rng(0), 2, "x")
     torch.testing.assert_close(
         render(scene, data.pack, data.bank, corpus.samples),
@@ -91,51 +92,26 @@ def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus, fres
 def test_what_is_measured_for_a_split_is_of_that_split(corpus, split):
     clips = {clip.id for clip in load_datadir(corpus.data / split)}
     rooms = {rir.tobytes() for rir in np.load(corpus.data / "rirs" / split / "rirs.npy")}
-    for _, batch in FixedScenes(corpus, split, [1, 2], 3):
-        assert {clip for item in batch["clips"] for clip in item} <= clips
-        assert {rir.tobytes() for rir in batch["rirs"].numpy()} <= rooms
+    for batch in FixedScenes(corpus, split, [1, 2], 3):
+        assert {clip for item in batch.clips for clip in item} <= clips
+        assert {rir.tobytes() for rir in batch.sound[1].numpy()} <= rooms
 
 
-def test_stage_2_learns_from_the_training_split_alone(corpus, tmp_path):
+def test_what_is_made_for_parts_is_made_of_the_training_split_alone(corpus, tmp_path):
     """Statistics of the inputs and the tokenizer's text."""
-    asked, conf = [], SimpleNamespace(n_fft=512, hop=256, statistics_scenes=2, vocab_size=60)
+    asked = []
 
     class Watched(Corpus):
         pass
 
     for name in ("sampler", "pack", "bank"):
         setattr(Watched, name, lambda self, split, name=name: (asked.append(split), getattr(corpus, name)(split))[1])
-    watched = Watched(corpus.data, tmp_path)
-    measure_statistics(watched, conf)
-    train_tokenizer(watched, conf)
-    assert set(asked) == {"train"} and len(asked) >= 4
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("size", [1, 3, 32])
-def test_dumped_content_is_that_of_the_scene_it_comes_with(corpus, tmp_path, monkeypatch, size):
-    """Whatever the size of batches, and of all sets one after the other."""
-    torch.manual_seed(0)
-    encoder = SmallCnn(channels=4, dim=8).eval()
-    monkeypatch.setitem(CONTENT_ENCODERS, "other", lambda: encoder)
     dump = tmp_path / "dump"
-    dump.mkdir()
-    (dump / "clips").symlink_to(corpus.dump / "clips")
-    (dump / "done.json").write_text(json.dumps({"complete": True, "conf": {"content_encoder": "other"}}))
-    heard = Corpus(corpus.data, dump)
-    dump_content(heard, SimpleNamespace(content_encoder="other"))
-    for split in ("valid", "test"):
-        seen = []
-        for ids, batch in FixedScenes(heard, split, heard.fixed_counts(split), size, "other"):
-            assert batch["content"].shape == (len(ids), 8)
-            stereo = spatialize(batch["dry"], batch["rirs"], batch["pairs"])
-            torch.testing.assert_close(batch["content"], encoder(joint_level(stereo).mean(dim=1)), atol=1e-5, rtol=1e-4)
-            rows = [np.load(heard.content_path(split, s.size))[int(s.id.rsplit("-", 1)[1])] for s in batch["scenes"]]
-            np.testing.assert_array_equal(batch["content"], rows)
-            assert ids == [scene.id for scene in batch["scenes"]]
-            seen += ids
-        assert seen == [scene.id for n in heard.fixed_counts(split) for scene in heard.fixed(split, n)]
-    assert "content" not in FixedScenes(heard, "test", [1], size)[0][1]
+    shutil.copytree(corpus.dump, dump, ignore=shutil.ignore_patterns("tokenizer", "statistics"))
+    watched = Watched(corpus.data, dump)
+    normalise_inputs(StereoMaps(n_fft=512, hop=256, bins=64), watched)
+    assert tokenizer(watched).is_file()
+    assert set(asked) == {"train"} and len(asked) >= 4
 
 
 def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):
@@ -220,23 +196,23 @@ def test_size_of_validation_batches_does_not_change_the_event_loss(corpus):
 @torch.no_grad()
 def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directions(corpus):
     model = build(corpus, ClapTask, {**SMALL, "clause_weight": 0.5, "dim": 15, "text_head": "queries"})
-    _, batch = FreshScenes(corpus, {1: 2, 2: 2}, 6, 1, 0)[0]
+    batch = FreshScenes(corpus, {1: 2, 2: 2}, 6, 1, 0)[0]
     clap, expected = model.clap, torch.zeros(6, 5, 3)
-    for row, caption in enumerate(batch["captions"]):
+    for row, caption in enumerate(batch.captions):
         for part in caption.split(", and "):
             words, place = next(
                 (part.removesuffix(f" {p}"), i) for i, p in enumerate(PHRASES.values()) if part.endswith(p)
             )
             expected[row, place] += model.clauses.projection(clap.text_encoder(clap.text_encoder.tokenize([words])))[0]
-    found = model.targets(batch["clauses"])
+    found = model.targets(batch.clauses)
     torch.testing.assert_close(found.unflatten(1, (5, 3)), expected, atol=1e-5, rtol=1e-4)
-    loss, stats, _ = model(**batch)
+    loss, stats, _ = model(sealed=Sealed(batch))
     total = stats["contrastive"] + 0.5 * (stats["clauses"] + stats["distance"])
     torch.testing.assert_close(loss, total)
     audio = clap.embed_audio(model.stereo(batch))
     unit = torch.nn.functional.normalize(found, dim=1)
     torch.testing.assert_close(
-        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, fits(batch["said"], batch["true"]), clap.scale())
+        stats["clauses"].squeeze(), symmetric_info_nce(audio, unit, fits(batch.said, batch.true), clap.scale())
     )
 
 
@@ -270,7 +246,7 @@ def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
 def test_core_imports_without_espnet():
     program = "import sys; sys.modules['espnet2'] = None\n" + "".join(
         f"import spclap.{name}\n"
-        for name in ("scene.corpus", "scene.spatialize", "model.spatial_clap", "evaluate.protocols", "bin.extract")
+        for name in ("scene.corpus", "scene.spatialize", "model.spatial_clap", "evaluate.protocols", "bin.pack")
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stderr

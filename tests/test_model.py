@@ -202,7 +202,7 @@ def test_missing_text_model_says_what_to_place_where(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DataError, match="config.json"):
         HFText(name="/nowhere/model")
-    with pytest.raises(DataError, match="stage 2"):
+    with pytest.raises(DataError, match="rerun the training"):
         TransformerText("/nowhere/tokenizer.model")
 
 
@@ -222,7 +222,7 @@ def test_vectors_have_unit_length_and_ignore_the_level(tokenizer):
     with torch.no_grad():
         audio, text = clap.embed_audio(x), clap.embed_text(clap.text_encoder.tokenize(["a dog", "a bell", "a cat"]))
         torch.testing.assert_close(clap.embed_audio(20 * x), audio, atol=1e-4, rtol=1e-3)
-        torch.testing.assert_close(clap.embed_audio(x, clap.content(x)), audio)
+        torch.testing.assert_close(clap.join(clap.hear(x)), audio)
         assert (clap.embed_audio(x.flip(1)) - audio).abs().max() > 1e-3  # the channels are not interchangeable
     torch.testing.assert_close(audio.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
@@ -316,5 +316,5 @@ def test_seld_loss_against_brute_force():
 
 
 def test_seld_shapes():
-    activity, vectors = Seld(7, {"input": {"bins": 64}, "channels": 4, "hidden": 8})(noise(2, 2, 8000))
+    activity, vectors = Seld(ContentAwareSpatialEncoder({"bins": 64}, channels=4, hidden=8), 7)(noise(2, 2, 8000))
     assert activity.shape == (2, 7) and vectors.shape == (2, 7, 2)

@@ -17,7 +17,7 @@ PROGRAM = """
 import torch
 from spclap.bin import run_main
 from spclap.bin.train import main
-from spclap.engine.models import SceneModel
+from spclap.engine.scene_model import SceneModel
 SceneModel.train = lambda self, mode=True: torch.nn.Module.train(self, False)
 run_main(main)
 """

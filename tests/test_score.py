@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from small_training import train
 
-from spclap.bin.score import Scorer
-from spclap.engine.iterators import FixedScenes
+from spclap.bin.score import outcomes
+from spclap.engine.batches import FixedScenes
+from spclap.engine.clap import ClapTraining
 from spclap.errors import DataError
 
 
@@ -17,11 +18,11 @@ def folder(corpus, tmp_path_factory):
 
 
 def test_every_scene_of_the_table_has_an_outcome(corpus, folder):
-    outcomes = Scorer(folder, corpus).run()
+    found = outcomes(folder, corpus, 0)
     for size in corpus.fixed_counts("test"):
         count = len(corpus.fixed("test", size))
-        found = {name: len(values) for name, values in outcomes.items() if name.endswith(f"_{size}src")}
-        assert found and set(found.values()) == {count}
+        lengths = {name: len(values) for name, values in found.items() if name.endswith(f"_{size}src")}
+        assert lengths and set(lengths.values()) == {count}
 
 
 def test_a_bad_scene_does_not_end_scoring_in_silence(corpus, folder, monkeypatch):
@@ -35,19 +36,23 @@ def test_a_bad_scene_does_not_end_scoring_in_silence(corpus, folder, monkeypatch
 
     monkeypatch.setattr(FixedScenes, "__getitem__", broken)
     with pytest.raises(IndexError, match="scene"):
-        Scorer(folder, corpus).run()
+        outcomes(folder, corpus, 0)
 
 
 def test_scenes_that_were_left_out_are_told(corpus, folder, monkeypatch):
+    plain = FixedScenes.__init__
+
+    def three_at_once(self, corpus, split, counts):
+        plain(self, corpus, split, counts, 3)
+
+    monkeypatch.setattr(FixedScenes, "__init__", three_at_once)
     monkeypatch.setattr(FixedScenes, "__len__", lambda self: len(self.batches) - 1)
-    monkeypatch.setattr("spclap.bin.score.FIXED_AT_ONCE", 3)
-    with pytest.raises(DataError, match="vectors of .* scenes, the table has"):
-        Scorer(folder, corpus).run()
+    with pytest.raises(DataError, match="vectors of .* scenes"):
+        outcomes(folder, corpus, 0)
 
 
 def test_vectors_of_a_broken_model_are_refused(corpus, folder, monkeypatch):
-    scorer = Scorer(folder, corpus)
-    plain = scorer.model.clap.embed_audio
-    monkeypatch.setattr(scorer.model.clap, "embed_audio", lambda *given: plain(*given) * np.nan)
+    plain = ClapTraining.vectors
+    monkeypatch.setattr(ClapTraining, "vectors", lambda self, batch: plain(self, batch) * np.nan)
     with pytest.raises(DataError, match="audio vector 0 of .* is not finite"):
-        scorer.run()
+        outcomes(folder, corpus, 0)

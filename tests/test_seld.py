@@ -10,12 +10,14 @@ import torch
 import yaml
 from small_training import SMALL
 
-from spclap.engine.models import SeldTraining
-from spclap.engine.task import SeldTask, seld_classes
+from spclap.engine.batches import Batch
+from spclap.engine.seld import SeldTask, SeldTraining, seld_classes
 from spclap.errors import DataError
 from spclap.evaluate.seld import seld_outcomes
 from spclap.model.seld import Seld
+from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 from spclap.scene.directions import center
+from spclap.scene.meaning import statements
 from spclap.scene.scene import Scene, Source
 
 MINI = Path(__file__).resolve().parents[1] / "egs" / "mini"
@@ -45,13 +47,15 @@ def test_families_of_mini_hold_every_kind():
 
 
 def test_targets_of_scenes():
-    seld = Seld(3, {"input": {"bins": 64}, "channels": 2, "hidden": 2})
-    model = SeldTraining(seld, {"a": (0,), "b": (1,), "c": (1,), "ac": (0, 1)}, False)
-    batch = {
-        "clips": [("a",), ("a", "b"), ("b", "c"), ("a", "unknown"), ("unknown", "ac")],
-        "azimuths": [(30,), (10, -60), (5, 9), (1, 2), (7, 8)],
-    }
-    active, azimuth = model.targets(batch)
+    seld = Seld(ContentAwareSpatialEncoder({"bins": 64}, channels=2, hidden=2), 3)
+    model = SeldTraining(seld, {"a": (0,), "b": (1,), "c": (1,), "ac": (0, 1)})
+    clips = [("a",), ("a", "b"), ("b", "c"), ("a", "unknown"), ("unknown", "ac")]
+    azimuths = [(30,), (10, -60), (5, 9), (1, 2), (7, 8)]
+    items = [
+        (Scene("s", "r", tuple(Source(c, c, (c,), 0, "front", a, 0.0, 0.0) for c, a in zip(*item, strict=True))), order)
+        for item, order in zip(zip(clips, azimuths, strict=True), [(0,), *[(0, 1)] * 4], strict=True)
+    ]
+    active, azimuth = model.targets(Batch(items, *statements(items, 1)))
     assert active.tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
     nan = np.nan
     expected = [[30, 30, 30], [10, -60, nan], [nan, nan, nan], [1, nan, nan], [8, 8, nan]]
@@ -71,7 +75,7 @@ def test_level_counts_where_the_config_says_so():
     maps, stereo = {"kind": "magnitude_phase", "n_fft": 512, "hop": 256, "bins": 64}, torch.randn(1, 2, 8000)
     conf = {"input": maps, "channels": 2, "hidden": 2}
     for equal in (True, False):
-        seld = Seld(2, conf, equal_level=equal).eval()
+        seld = Seld(ContentAwareSpatialEncoder(**conf), 2, equal_level=equal).eval()
         with torch.no_grad():
             quieter = seld(stereo / 8)[0]  # by a power of two: rounding would turn phases of pi
             assert torch.allclose(seld(stereo)[0], quieter, atol=1e-4) == equal

@@ -1,10 +1,13 @@
 """The paper's Structured baseline."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from spclap.engine.models import StructuredTraining
+from spclap.engine.batches import Batch
+from spclap.engine.clap import StructuredTraining
 from spclap.errors import DataError
 from spclap.scene.directions import DIRECTIONS
 from spclap.scene.meaning import statements
@@ -34,10 +37,9 @@ def test_structured_loss_against_a_loop():
     torch.manual_seed(0)
     audio, text = torch.randn(2, 4, 4).unbind()
     what, where = [1, 2, 1, 3], [0, 0, 3, 3]
-    items = list(zip(map(str, what), where, strict=True))
-    said, true = statements([(scene(*item), (0,)) for item in items], 1)
-    batch = {"said": said, "true": true, "clauses": [(item,) for item in items]}
-    loss = StructuredTraining(Ears(), bfloat16=False).contrast(audio, text, batch)
+    items = [(scene(str(name), place), (0,)) for name, place in zip(what, where, strict=True)]
+    batch = Batch(items, *statements(items, 1))
+    loss = StructuredTraining(Ears()).contrast(audio, text, batch)
     expected = 0.0
     for half, meaning in ((slice(0, 2), what), (slice(2, 4), where)):
         for first, second in ((audio, text), (text, audio)):
@@ -49,6 +51,7 @@ def test_structured_loss_against_a_loop():
                 others = [j for j in range(4) if j == i or meaning[j] != meaning[i]]
                 expected += (np.log(sum(np.exp(3 * cosine[j]) for j in others)) - 3 * cosine[i]) / 8
     assert float(loss) == pytest.approx(expected, rel=1e-5)
-    two = {**batch, "clauses": [(("a", 0), ("b", 1))] * 4}
+    (first,), (second,) = (items[k][0].sources for k in (0, 2))
+    two = replace(batch, items=[(Scene("s", "r", (first, second)), (0, 1))] * 4)
     with pytest.raises(DataError, match=r"batch must be \{1"):
-        StructuredTraining(Ears(), bfloat16=False).contrast(audio, text, two)
+        StructuredTraining(Ears()).contrast(audio, text, two)

@@ -1,13 +1,15 @@
-"""The tokenizer that stage 2 trains on captions."""
+"""The tokenizer that is trained on captions."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import sentencepiece
 
-from spclap.bin.extract import train_tokenizer
 from spclap.data.datadir import load_datadir, write_datadir
+from spclap.data.stamp import Stamp
+from spclap.engine.made import tokenizer
 from spclap.errors import DataError
 from spclap.scene.conf import SceneConf
 from spclap.scene.sampler import SceneSampler
@@ -19,12 +21,16 @@ def test_more_characters_than_the_vocabulary_are_told_with_a_size_that_fits(tmp_
     chinese = [replace(clip, captions=(text,)) for clip, text in zip(clips, texts, strict=True)]
     write_datadir(tmp_path / "train", chinese)
     sampler = SceneSampler(load_datadir(tmp_path / "train"), bank, SceneConf(seconds=1.0, level_db=3.0, fixed={}))
-    corpus = SimpleNamespace(data=tmp_path, dump=tmp_path, sampler=lambda split: sampler, simu=SimpleNamespace(seed=0))
+    Stamp(tmp_path / "rirs" / "train").write()
+    feats = SimpleNamespace(vocab_size=400)
+    corpus = SimpleNamespace(
+        data=tmp_path, dump=tmp_path / "dump", sampler=lambda split: sampler, simu=SimpleNamespace(seed=0), feats=feats
+    )
     with pytest.raises(
         DataError, match=r"train/text: 9\d\d different .* vocab_size 400; set .* more than 9\d\d"
     ) as error:
-        train_tokenizer(corpus, SimpleNamespace(vocab_size=400))
-    assert "\n" not in str(error.value) and not (tmp_path / "tokenizer.model").exists()
-    train_tokenizer(corpus, SimpleNamespace(vocab_size=int(str(error.value).split()[-1]) + 1))
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
-    assert tokenizer.unk_id() not in tokenizer.encode(texts[0])
+        tokenizer(corpus)
+    assert "\n" not in str(error.value) and not list(corpus.dump.rglob("tokenizer.model"))
+    feats.vocab_size = int(re.search(r"more than (\d+)", str(error.value))[1]) + 1
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer(corpus)))
+    assert pieces.unk_id() not in pieces.encode(texts[0])

@@ -11,9 +11,9 @@ from small_training import arguments, train
 
 from spclap.bin import run_main
 from spclap.bin.train import main
+from spclap.engine.clap import ClapTask, require_readable
 from spclap.engine.options import check_kinds, read_options
 from spclap.engine.scene_task import scenes_of_batch
-from spclap.engine.task import ClapTask, require_readable
 from spclap.errors import DataError
 from spclap.model.language import require_room
 

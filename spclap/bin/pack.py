@@ -4,6 +4,7 @@ import argparse
 import logging
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -38,8 +39,8 @@ def prepare(clip: Clip, rate: int, conf: ClipConf) -> tuple[str, np.ndarray | Da
     return clip.id, audio
 
 
-def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) -> None:
-    """Pack the clips that an interrupted run has not packed, read by `nj` processes; DataError names all bad ones."""
+def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, pool: Executor) -> None:
+    """Pack the clips that an interrupted run has not packed, read by processes; DataError names all bad ones."""
     known = packed(folder)
     left = [clip for clip in clips if clip.id not in known]
     if known:
@@ -56,7 +57,7 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) ->
                 else:
                     yield clip, audio
 
-    with workers(nj) as pool, tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
+    with tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
         write_pack(folder, good(), conf.dtype)
     if bad:
         shutil.rmtree(folder, ignore_errors=True)  # clips that are replaced or removed make another pack
@@ -83,8 +84,9 @@ def main() -> None:
         logging.info("%s: up to date", folder)
     else:
         stamp.begin(clear=[folder / split for split in SPLITS])
-        for split, clips in splits.items():
-            pack(folder / split, clips, rate, conf, args.nj)
+        with workers(args.nj) as pool:
+            for split, clips in splits.items():
+                pack(folder / split, clips, rate, conf, pool)
         stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
     atomic_write_text(args.dump / "feats.yaml", yaml.safe_dump(asdict(feats), sort_keys=False))
 

@@ -42,18 +42,20 @@ PROTOCOL = {
 
 
 @torch.no_grad()
-def outcomes(folder: Path, corpus: Corpus, ngpu: int) -> dict[str, np.ndarray]:
-    """Metric -> outcome of each fixed test scene, bool or rank for `rank_*`, of one model."""
+def outcomes(folder: Path, corpus: Corpus, ngpu: int, known: dict | None = None) -> dict[str, np.ndarray]:
+    """Metric -> outcome of each fixed test scene, bool or rank for `rank_*`, of one model; `known`, what others have read
+    before, see `FrozenLayers`."""
     from spclap.engine.trained import load_training
 
     model, _ = load_training(folder, corpus, ngpu)
+    model.remember({} if known is None else known)
     (folder / "images").mkdir(exist_ok=True)
     logging.info("scoring %s", folder)
     parts = [model.outcomes(corpus, size, folder / "images") for size in corpus.fixed_counts("test")]
     return {metric: values for part in parts for metric, values in part.items()}
 
 
-def score(folder: Path, corpus: Corpus, common: dict, ngpu: int) -> Values:
+def score(folder: Path, corpus: Corpus, common: dict, ngpu: int, known: dict) -> Values:
     """Values per scene of a model; those of an earlier scoring if nothing has changed."""
     made_from = {
         "model": digest(folder / "done.json"), "scenes": scenes_digest(corpus.data),
@@ -66,7 +68,7 @@ def score(folder: Path, corpus: Corpus, common: dict, ngpu: int) -> Values:
         return load_values(folder)[0]
     with lock_folder(folder):
         path.unlink(missing_ok=True)
-        values = figures(outcomes(folder, corpus, ngpu))
+        values = figures(outcomes(folder, corpus, ngpu, known))
         save_values(folder, values, made_from["scenes"])
         about = {**made_from, "outcomes": digest(folder / "outcomes.npz"), **environment()}
         atomic_write_text(path, json.dumps(about, indent=1) + "\n")
@@ -119,10 +121,11 @@ def main() -> None:
         FixedSet({size: corpus.recordings(own) for size, own in fixed.items()}),
         kept_values(args.exp, scenes),
     )
+    known: dict = {}
     for folder in folders:
         if not same_corpus(folder, corpus):
             logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.data)
-        values[folder.name] = score(folder, corpus, common, args.ngpu)
+        values[folder.name] = score(folder, corpus, common, args.ngpu, known)
     rows = []
     for tag, own in values.items():
         rows += (results := test.rows(tag, own, common))

@@ -5,12 +5,12 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from spclap.data.datadir import SPLITS
-from spclap.data.files import atomic_write_text
-from spclap.data.lock import lock_folder, writer_of
+from spclap.data.files import atomic_path, atomic_write_text
+from spclap.data.lock import Lock, lock_folder, writer_of
 from spclap.errors import DataError
 
 NAME = "done.json"
@@ -160,6 +160,24 @@ class Stamp:
     def _write(self, complete: bool, **outputs) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic_write_text(self.path, json.dumps({"complete": complete, **self.inputs, **outputs}, indent=1) + "\n")
+
+
+def made_once(folder: Path, make: Callable[[], dict[str, bytes]], **inputs) -> dict[str, Path]:
+    """Files that `make` gives the content of, by name, in `folder`; made when they are not there for these inputs.
+
+    Who wants them meanwhile waits. DataError when one was changed since.
+    """
+    folder = Path(folder)
+    with Lock(folder.with_name(f".{folder.name}.lock"), folder, wait=True):
+        stamp = Stamp(folder, **inputs)
+        if not stamp.fresh():
+            content = make()
+            stamp.begin()
+            for name, data in content.items():
+                with atomic_path(folder / name) as temporary:
+                    temporary.write_bytes(data)
+            stamp.write(folder / name for name in content)
+        return {name: folder / name for name in read_stamp(folder)["outputs"]}
 
 
 def scenes_digest(data: Path) -> str:

@@ -22,7 +22,7 @@ from spclap.engine.precision import kinds_in_bfloat16
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
-from spclap.evaluate.protocols import Embeddings, assignment, outcomes, require_finite, retrieval
+from spclap.evaluate.protocols import Embeddings, assignment, outcomes, retrieval
 from spclap.model.blocks import ClauseTargets, distance
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
@@ -52,12 +52,15 @@ class ClapModel(SceneModel):
             return HeardScenes(scenes, hearing)
         return PooledScenes(scenes, hearing) if scenes.pool else scenes
 
+    def remember(self, known: dict) -> None:
+        self.clap.text_encoder.remember(known)
+
     @torch.no_grad()
     def embed_fixed(self, corpus: Corpus, split: str, size: int) -> np.ndarray:
         """Audio vectors (n, dim) of the fixed scenes of `size` sources."""
         fixed = self.listen(FixedScenes(corpus, split, [size]))
         batches = (fixed[index].to(self.device) for index in tqdm(range(len(fixed)), desc=f"{split} {size}src"))
-        return require_finite(torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy(), "audio")
+        return torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy()
 
     @torch.no_grad()
     def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:

@@ -5,19 +5,17 @@ gives, 10 KB with the default model, in place of a recording of 256 KB through t
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from spclap.data.files import atomic_path
-from spclap.data.lock import Lock
-from spclap.data.stamp import Stamp, digest
+from spclap.data.stamp import digest, made_once
 from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
 from spclap.errors import DataError
 from spclap.model.spatial_clap import SpatialClap
@@ -69,48 +67,46 @@ class Hearing:
         return self._kept(name, "train", scenes, scenes[0].permutations(), "float16")
 
     def _kept(self, name: str, split: str, scenes: list[Scene], permutations: list, dtype: str) -> Heard:
-        place = self.folder / name
         told = hashlib.sha256(json.dumps([asdict(scene) for scene in scenes]).encode()).hexdigest()
         sounds = digest(self.corpus.dump / "clips" / "done.json", self.corpus.data / "rirs" / split / "done.json")
         half = self.bfloat16 and split == "train"
-        with Lock(self.folder / f".{name}.lock", place, wait=True):  # ranks and trainings at the same time share it
-            stamp = Stamp(place, scenes=told, permutations=permutations, sounds=sounds, dtype=dtype, bfloat16=half)
-            if not stamp.fresh():
-                stamp.begin()
-                stamp.write(self._write(place, split, scenes, permutations, dtype, half))
-        paths = sorted(place.glob("[0-9].npy"))
-        heard = Heard(scenes, permutations, [np.load(path, mmap_mode="r") for path in paths])
+
+        def make() -> dict[str, bytes]:
+            arrays = self._hear(split, scenes, permutations, dtype, half)
+            return {f"{number}.npy": array for number, array in enumerate(arrays)}
+
+        inputs = {"scenes": told, "permutations": permutations, "sounds": sounds, "dtype": dtype, "bfloat16": half}
+        made = made_once(self.folder / name, make, **inputs)
+        heard = Heard(scenes, permutations, [np.load(made[part], mmap_mode="r") for part in sorted(made)])
         if any(len(array) != len(scenes) * len(permutations) for array in heard.arrays):
-            raise DataError(f"{place}: not of {len(scenes)} scenes; delete the folder and rerun")
+            raise DataError(f"{self.folder / name}: not of {len(scenes)} scenes; delete the folder and rerun")
         return heard
 
     @torch.no_grad()
-    def _write(
-        self, place: Path, split: str, scenes: list[Scene], permutations: list, dtype: str, half: bool
-    ) -> list[Path]:
+    def _hear(self, split: str, scenes: list[Scene], permutations: list, dtype: str, half: bool) -> list[bytes]:
+        """Arrays as files of numpy, one for each tensor of what is heard."""
         device, parts = self.clap.logit_scale.device, []
         sounds = (self.corpus.pack(split), self.corpus.bank(split), self.corpus.samples)
         at_once, training = max(AT_ONCE // len(permutations), 1), self.clap.training
         self.clap.eval()
-        for first in tqdm(range(0, len(scenes), at_once), desc=f"hearing {place.name}"):
+        for first in tqdm(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):
             batch = collate([(s, permutations) for s in scenes[first : first + at_once]], *sounds).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 heard = self.clap.hear(spatialize(*batch.sound))
             parts.append([part.float().cpu().numpy().astype(dtype) for part in heard])
         self.clap.train(training)
-        made = []
-        for number, arrays in enumerate(zip(*parts, strict=True)):
-            made.append(place / f"{number}.npy")
-            with atomic_path(made[-1]) as temporary, temporary.open("wb") as file:
-                np.save(file, np.concatenate(arrays))
-        return made
+        files = [io.BytesIO() for _ in parts[0]]
+        for file, arrays in zip(files, zip(*parts, strict=True), strict=True):
+            np.save(file, np.concatenate(arrays))
+        return [file.getvalue() for file in files]
 
 
 class PooledScenes(Dataset):
     """Training batches of one epoch from pools of scenes that were heard before.
 
     Batch t of epoch e depends on (seed, e, t) alone: of each size as many scenes as `fresh` would draw, none twice,
-    each with as many of its permutations, counted from a drawn one, which is as good a scene as the first.
+    each with as many of its permutations, counted from a drawn one, which is as good a scene as the first, and with
+    drawn captions of its clips.
     DataError for a pool that is smaller than a batch.
     """
 
@@ -132,7 +128,7 @@ class PooledScenes(Dataset):
         for n_sources, pool in self.pools.items():
             rows, every = [], pool.permutations
             for index in rng.choice(len(pool.scenes), self.fresh.batch[n_sources], replace=False):
-                scene, base = pool.scenes[index], every[rng.integers(len(every))]
+                scene, base = pool.scenes[index].said_anew(rng), every[rng.integers(len(every))]
                 wanted = scene.draw_permutations(self.fresh.permutations, rng)
                 if number % self.fresh.world == self.fresh.rank:
                     chosen = [tuple(base[place] for place in permutation) for permutation in wanted]

@@ -12,9 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from spclap.data.datadir import load_datadir
-from spclap.data.files import atomic_path
-from spclap.data.lock import Lock
-from spclap.data.stamp import Stamp, digest, list_files
+from spclap.data.stamp import digest, list_files, made_once
 from spclap.errors import DataError
 from spclap.model.features import StereoMaps, joint_level
 from spclap.scene.caption import scene_caption
@@ -29,17 +27,13 @@ def tokenizer(corpus: Corpus) -> Path:
 
     DataError for a vocabulary that is too small for the characters of the captions.
     """
-    place, rooms = corpus.dump / "tokenizer", corpus.data / "rirs" / "train" / "done.json"
-    path, lists = place / "tokenizer.model", list_files(corpus.data, ["train"])
-    with Lock(corpus.dump / ".tokenizer.lock", place, wait=True):
-        stamp = Stamp(place, vocab_size=corpus.feats.vocab_size, made_of=digest(rooms, *lists))
-        if not stamp.fresh():
-            stamp.begin()
-            content = _train_tokenizer(corpus)
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(content)
-            stamp.write([path])
-    return path
+    rooms, lists = corpus.data / "rirs" / "train" / "done.json", list_files(corpus.data, ["train"])
+
+    def make() -> dict[str, bytes]:
+        return {"tokenizer.model": _train_tokenizer(corpus)}
+
+    inputs = {"vocab_size": corpus.feats.vocab_size, "made_of": digest(rooms, *lists)}
+    return made_once(corpus.dump / "tokenizer", make, **inputs)["tokenizer.model"]
 
 
 def _train_tokenizer(corpus: Corpus) -> bytes:
@@ -74,17 +68,13 @@ def normalise_inputs(model: nn.Module, corpus: Corpus) -> None:
 def _statistics(corpus: Corpus, maps: StereoMaps) -> Path:
     """dump/<corpus>/statistics/<input>/statistics.safetensors: mean and std per map and bin, each (4, bins)."""
     place = corpus.dump / "statistics" / f"{maps.kind}_{maps.n_fft}_{maps.hop}_{maps.bins}"
-    made_of = [corpus.dump / "clips" / "done.json", corpus.data / "rirs" / "train" / "done.json"]
-    lists, path = list_files(corpus.data, ["train"]), place / "statistics.safetensors"
-    with Lock(place.with_name(f".{place.name}.lock"), place, wait=True):
-        stamp = Stamp(place, made_of=digest(*made_of, *lists), scenes=corpus.feats.statistics_scenes)
-        if not stamp.fresh():
-            stamp.begin()
-            tables = _measure(corpus, maps)
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(save(tables))
-            stamp.write([path])
-    return path
+    stamps = [corpus.dump / "clips" / "done.json", corpus.data / "rirs" / "train" / "done.json"]
+
+    def make() -> dict[str, bytes]:
+        return {"statistics.safetensors": save(_measure(corpus, maps))}
+
+    inputs = {"scenes": corpus.feats.statistics_scenes, "made_of": digest(*stamps, *list_files(corpus.data, ["train"]))}
+    return made_once(place, make, **inputs)["statistics.safetensors"]
 
 
 @torch.no_grad()

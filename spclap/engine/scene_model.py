@@ -50,6 +50,9 @@ class SceneModel(AbsESPnetModel):
         """The batches of `scenes` as this model can be given them, heard before if nothing that hears is trained."""
         return scenes
 
+    def remember(self, known: dict) -> None:
+        """Share with other models what frozen layers read."""
+
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Figures over all batches together."""
         raise NotImplementedError

@@ -28,7 +28,10 @@ class Embeddings:
         self._text: dict[str, np.ndarray] = {}
 
     def add(self, scenes: list[Scene], audio: np.ndarray) -> None:
-        """Scenes and their audio vectors (n, dim)."""
+        """Scenes and their audio vectors (n, dim); DataError for another number of vectors, or one not finite."""
+        if len(scenes) != len(audio):
+            raise DataError(f"{len(audio)} vectors of {len(scenes)} scenes; delete dump/<corpus>/heard and rerun")
+        require_finite(audio, "audio")
         self.scenes += scenes
         self._audio.append(audio)
 
@@ -52,7 +55,7 @@ class Embeddings:
     def similarity(self, captions: Sequence[str], rows: slice = slice(None)) -> np.ndarray:
         """(scenes, captions): cosines. Equal captions have equal columns to the last bit: each is multiplied once."""
         unique = {caption: column for column, caption in enumerate(dict.fromkeys(captions))}
-        products = require_finite(self.audio[rows], "audio") @ self.text(list(unique)).T
+        products = self.audio[rows] @ self.text(list(unique)).T
         return products[:, [unique[caption] for caption in captions]]
 
 

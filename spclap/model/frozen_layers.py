@@ -1,5 +1,6 @@
 """Layers of a text encoder below those that are trained: what they make of a caption is the same for ever."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -28,18 +29,27 @@ class FrozenLayers:
     """Reads each caption once and keeps the states, without dropout; only the trained layers run every time.
 
     Args: model of transformers; trained, its last layers, each called as layer(states, mask); padding, a token;
-    known, states by tokens, which models with the same frozen layers can share (30 KB a caption with MiniLM).
+    known, states by weights and tokens, which models can share (30 KB a caption with MiniLM).
     """
 
     def __init__(self, model: nn.Module, trained: Sequence[nn.Module], padding: int, known: dict | None = None):
         self.model, self.trained, self.padding = model, list(trained), padding
-        self.known: dict[tuple[int, ...], torch.Tensor] = {} if known is None else known
+        self.known: dict[tuple[bytes, tuple[int, ...]], torch.Tensor] = {} if known is None else known
+        self.mark = self._digest()
+
+    def _digest(self) -> bytes:
+        """Of all weights that the states depend on."""
+        total, learn = hashlib.sha256(), {id(weight) for layer in self.trained for weight in layer.parameters()}
+        for name, weight in self.model.named_parameters():
+            if id(weight) not in learn:
+                total.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
+        return total.digest()
 
     def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Token ids and mask (N, L), 1 for tokens and 0 for padding -> (N, L, dim) after the last layer."""
         lengths = mask.sum(dim=1).tolist()
-        rows = [tuple(row[:length]) for row, length in zip(ids.tolist(), lengths, strict=True)]
-        self._read(sorted({row for row in rows if row not in self.known}, key=len), ids)
+        rows = [(self.mark, tuple(row[:length])) for row, length in zip(ids.tolist(), lengths, strict=True)]
+        self._read(sorted({row for mark, row in rows if (mark, row) not in self.known}, key=len), ids)
         states = nn.utils.rnn.pad_sequence([self.known[row].to(ids.device) for row in rows], batch_first=True)
         unseen = torch.zeros(mask.shape, device=ids.device).masked_fill(mask == 0, torch.finfo(torch.float32).min)
         for layer in self.trained:
@@ -53,7 +63,7 @@ class FrozenLayers:
                 part = rows[first : first + AT_ONCE]
                 ids = nn.utils.rnn.pad_sequence([like.new_tensor(row) for row in part], True, self.padding)
                 found = zip(part, self._below(ids), strict=True)
-                self.known.update((row, states[: len(row)].float().clone()) for row, states in found)
+                self.known.update(((self.mark, row), states[: len(row)].float().clone()) for row, states in found)
 
     def _below(self, ids: torch.Tensor) -> torch.Tensor:
         """(N, L, dim), what the first trained layer is given."""

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,12 @@ class Scene:
     @property
     def size(self) -> int:
         return len(self.sources)
+
+    def said_anew(self, rng: np.random.Generator) -> "Scene":
+        """The same recording with a drawn caption of each clip in its caption."""
+        drawn = (rng.integers(len(source.every_caption)) for source in self.sources)
+        sources = (replace(s, caption=s.every_caption[i]) for s, i in zip(self.sources, drawn, strict=True))
+        return replace(self, sources=tuple(sources))
 
     def permutations(self) -> list[tuple[int, ...]]:
         """Assignments of clips to places: entry k of a permutation is the clip heard at place k.
