@@ -106,7 +106,7 @@ def test_masks_learn_to_separate_two_plane_waves():
             heard[k, direction] = front.to_mel(front.magnitude(front.spectra(waves[direction][None] * gate)))[0]
     optimizer, losses = torch.optim.Adam(masks.parameters(), 1e-2), []
     for _ in range(60):
-        losses.append(mask_loss(masks.logits(stereo), heard))
+        losses.append(mask_loss(masks.logits(masks.front.spectra(stereo)), heard))
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()

@@ -43,8 +43,10 @@ PROTOCOL = {
 
 @torch.no_grad()
 def outcomes(folder: Path, corpus: Corpus, ngpu: int, known: dict | None = None) -> dict[str, np.ndarray]:
-    """Metric -> outcome of each fixed test scene, bool or rank for `rank_*`, of one model; `known`, what others have read
-    before, see `FrozenLayers`."""
+    """Metric -> outcome of each fixed test scene, bool or rank for `rank_*`, of one model.
+
+    Args: known, what other models have read before, see `FrozenLayers`.
+    """
     from spclap.engine.trained import load_training
 
     model, _ = load_training(folder, corpus, ngpu)

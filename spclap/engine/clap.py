@@ -199,7 +199,7 @@ def clap_conf(args: argparse.Namespace) -> dict:
 
 def with_tokenizer(registry: dict, kind: str, conf: dict | None, args: argparse.Namespace) -> dict:
     """Options of a part, the corpus' tokenizer among them if it needs that."""
-    if "tokenizer" not in getattr(registry.get(kind), "needs", ()):
+    if getattr(registry.get(kind), "needs", "") != "tokenizer":
         return conf or {}
     return {**(conf or {}), "tokenizer": str(tokenizer(Corpus(args.data, args.dump)))}
 

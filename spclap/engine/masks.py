@@ -24,18 +24,26 @@ class MaskTraining(SceneModel):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Over all ranks."""
-        stereo, front = self.stereo(batch), self.spatial_encoder.front
-        (dry, rirs, pairs), factor = batch.sound, level_factor(stereo)
+        spectra, alone, rows = self.spectra(batch)
         with self.autocast("maps"):
-            logits = self.spatial_encoder.logits(factor * stereo)
+            logits = self.spatial_encoder.logits(spectra)
+        front, directions = self.spatial_encoder.front, [direction for item in batch.clauses for _, direction in item]
         magnitudes = torch.zeros_like(logits, dtype=torch.float32)
-        for place in range(pairs.shape[1]):
-            alone = spatialize(dry, rirs, pairs[:, place : place + 1])
-            heard = front.to_mel(front.magnitude(front.spectra(factor * alone)))
-            present = [row for row, sources in enumerate(batch.clauses) if place < len(sources)]
-            directions = [batch.clauses[row][place][1] for row in present]
-            magnitudes[present, directions] += heard[present]
+        magnitudes[rows, directions] = front.to_mel(front.magnitude(alone))  # no two sources at one direction
         return mask_loss(gather(logits.float()), gather(magnitudes))
+
+    @torch.no_grad()
+    def spectra(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of N mixtures of one level and of their K sources alone, (.., 2, bins, frames), and the mixture of each (K,).
+
+        A mixture is the sum of its sources, so each is convolved and transformed once.
+        """
+        dry, rirs, pairs = batch.sound
+        rows, places = (pairs[..., 0] >= 0).nonzero(as_tuple=True)
+        alone = spatialize(dry, rirs, pairs[rows, places][:, None])
+        stereo = alone.new_zeros(len(batch), *alone.shape[1:]).index_add(0, rows, alone)
+        alone = self.spatial_encoder.front.spectra(level_factor(stereo)[rows] * alone)
+        return alone.new_zeros(len(batch), *alone.shape[1:]).index_add(0, rows, alone), alone, rows
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, dict, int]:
         return self.loss(batch), {}, len(batch)

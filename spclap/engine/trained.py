@@ -76,7 +76,7 @@ def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneMod
     folder = Path(folder)
     args = arguments(folder, data=str(corpus.data), dump=str(corpus.dump))
     model = TASKS[task_of(folder)].new_model(args)
-    if not same_corpus(folder, corpus) and any("tokenizer" in getattr(p, "needs", ()) for p in model.modules()):
+    if not same_corpus(folder, corpus) and any(getattr(part, "needs", "") == "tokenizer" for part in model.modules()):
         raise DataError(f"{folder}: {corpus.data} and its tokenizer were made anew since; train it again")
     weights = require_weights(read_checkpoint(folder / MODEL), folder / MODEL)
     try:

@@ -22,7 +22,7 @@ IGNORED = -100  # label that transformers' loss leaves out
 class SmallDecoder(nn.Module):
     """A small GPT-2 trained from scratch on the recipe's sentencepiece tokens."""
 
-    needs = ("tokenizer",)
+    needs = "tokenizer"
 
     def __init__(self, tokenizer: str, dim: int = 192, layers: int = 3, heads: int = 4, positions: int = 192):
         super().__init__()
@@ -58,7 +58,7 @@ class HFDecoder(nn.Module):
     model that cannot be loaded.
     """
 
-    needs = ()
+    needs = "name"
 
     def __init__(self, name: str = "gpt2", pretrained: bool = True):
         super().__init__()

@@ -19,13 +19,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from spclap.errors import DataError
-from spclap.model.captioner import Captioner
+from spclap.model.captioner import DECODERS, Captioner
+from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.folders import check_sums, inside, new_folder, write_sums
 from spclap.model.language import loading, offline
 from spclap.model.spatial_clap import SpatialClap
+from spclap.model.text_encoder import TEXT_ENCODERS
 
 FOLDERS = {"text_encoder": "text", "content_encoder": "content", "decoder": "decoder"}
-FILES = {"hf": "name", "htsat": "name", "transformer": "tokenizer", "small": "tokenizer"}  # kind of part -> option
+PARTS = {"text_encoder": TEXT_ENCODERS, "content_encoder": CONTENT_ENCODERS, "decoder": DECODERS}
 
 
 def read_checkpoint(path: Path) -> dict:
@@ -92,7 +94,8 @@ def _own_files(build: type[nn.Module], conf: dict, folder: Path) -> dict:
     """Arguments of `build` whose parts find their files in `folder`; DataError if they name anything else."""
     conf, defaults = dict(conf), signature(build).parameters
     for part in FOLDERS.keys() & defaults.keys():
-        if not (key := FILES.get(conf.get(part, defaults[part].default))):
+        kind = conf.get(part, defaults[part].default)
+        if not (key := getattr(PARTS[part].get(kind), "needs", "")):
             continue
         options = conf.get(f"{part}_conf") or {}
         name = str(options.get(key))

