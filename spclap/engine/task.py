@@ -112,7 +112,7 @@ class SeldTask(SceneTask):
         if count > MAX_CLASSES:
             raise DataError(
                 f"{args.data}: {count} SELD classes, at most {MAX_CLASSES}: give the clips events that several share "
-                f"(utt2event, README.md of the corpus) or group them with `classes` in train_seld.yaml"
+                f"(utt2event, README.md of the corpus) or group them with `classes` in train/seld.yaml"
             )
         conf = {"spatial_encoder_conf": args.spatial_encoder_conf, "equal_level": args.equal_level}
         seld = build("SELD", Seld, {"classes": count, **conf})

@@ -104,7 +104,7 @@ class Recipe:
         known = {str(path.relative_to(base)) for base in self.folders[:-1] for path in base.rglob("*.yaml")}
         for path in files:
             if (name := str(path.relative_to(self.overlay))) not in known:
-                near = difflib.get_close_matches(name.replace("train_", "train/"), sorted(known), 1, 0.8)
+                near = difflib.get_close_matches(name, sorted(known), 1, 0.8)
                 hint = f"; did you mean {near[0]}?" if near else f"; conf/README.md says what {self.conf} has"
                 raise DataError(f"--conf_overlay: {path} is laid over nothing, there is no {self.conf / name}{hint}")
 
