@@ -177,7 +177,7 @@ def test_names_of_trainings(home):
     assert found == [
         ("masks", ""), ("single", "masks"), ("multi", "masks"), ("scl", "masks"),
         ("concat_seld", ""), *((f"concat_{stage}", "concat_seld") for stage in ("single", "multi", "scl")),
-        ("mono_single", ""), ("concat_scl_thin", "concat_seld"),
+        ("mono_single", ""), ("concat_scl_thin", ""),
     ]  # fmt: skip
     assert Recipe().run("concat_scl_thin_captions").start == "concat_scl_thin"
     with pytest.raises(DataError, match="no training of conf is named concat_slc; did you mean concat_scl"):

@@ -214,7 +214,8 @@ def main() -> None:
     if args.init:
         require_complete(args.init, "stage 3 (pre-training)")
     if task == "caption":
-        config = Config((Layer(str(args.init / "config.yaml"), listened_to(args.init)), *config.layers))
+        heard = listened_to(args.init)
+        config = Config((Layer(str(args.init / "config.yaml"), heard), *config.layers))
     init = digest(args.init / MODEL) if args.init else None
     stamp = Stamp(
         args.exp, task=task, config=theirs(config), dump=digest(args.dump / "done.json"), init=init, seed=args.seed,

@@ -93,13 +93,13 @@ class Recipe:
     _seen: dict[Path, dict] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not Path(self.conf).is_dir():
+        if not self.conf.is_dir():
             raise DataError(f"--conf {self.conf} is not a folder")
         if self.overlay is None:
             return
-        if not Path(self.overlay).is_dir():
+        if not self.overlay.is_dir():
             raise DataError(f"--conf_overlay {self.overlay} is not a folder")
-        if not (files := sorted(Path(self.overlay).rglob("*.yaml"))):
+        if not (files := sorted(self.overlay.rglob("*.yaml"))):
             raise DataError(f"--conf_overlay {self.overlay} holds no .yaml file")
         known = {str(path.relative_to(base)) for base in self.folders[:-1] for path in base.rglob("*.yaml")}
         for path in files:
@@ -112,7 +112,7 @@ class Recipe:
     def folders(self) -> list[Path]:
         """From bottom to top."""
         own = Path("egs") / self.corpus / "conf"
-        return [Path(self.conf), *([own] if self.corpus and own.is_dir() else []), *filter(None, [self.overlay])]
+        return [self.conf, *([own] if self.corpus and own.is_dir() else []), *filter(None, [self.overlay])]
 
     def there(self, kind: str) -> list[str]:
         """Names of the files of a folder: model, train or ablation."""
@@ -170,7 +170,7 @@ class Recipe:
 
     def _about_itself(self, kind: str, path: Path, key: str) -> bool:
         """Whether a key of a file is no part of a config; files that are laid over others have no parents."""
-        return key in ABOUT.get(kind, ()) and (key != "parents" or path.parents[1] == Path(self.conf))
+        return key in ABOUT.get(kind, ()) and (key != "parents" or path.parents[1] == self.conf)
 
     def _about(self, name: str, key: str) -> Any:
         """What the files of a name say about it; DataError when they do not."""
@@ -210,10 +210,9 @@ class Recipe:
         return Run(tag_of(model, stage), (f"model/{model}", f"train/{stage}"))
 
     def training(self, model: str, stage: str, ablation: str = "") -> Run:
-        """A contrastive training."""
-        changed = (f"ablation/{ablation}",) if ablation else ()
-        before = self.pretraining(model)
-        names = (f"model/{model}", f"train/{stage}", *changed)
+        """A contrastive training; it starts from the model's pre-training unless its config says `init: false`."""
+        names = (f"model/{model}", f"train/{stage}", *([f"ablation/{ablation}"] if ablation else []))
+        before = self.pretraining(model) if self.config(*names).values.get("init", True) else None
         return Run(tag_of(model, stage, ablation), names, before.tag if before else "")
 
     def trainings(self, stage: int, model: str = "", ablation: str = "") -> list[Run]:
