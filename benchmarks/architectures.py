@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Size and encode time of the audio side of every architecture, as conf/ and conf/arch/ configure it, in Markdown.
+"""Size and encode time of the audio side of every model, as conf/model/ configures it, in Markdown.
 
 Fusions and masks are not trained, models take turns in one run: python benchmarks/architectures.py [--batch 1 32]
 """
@@ -12,16 +12,16 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from spclap.data.config import load_yaml
 from spclap.model.spatial_clap import SpatialClap
+from spclap.recipe.compose import Recipe
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+RECIPE = Recipe(Path(__file__).resolve().parents[1] / "conf")
 KEYS = ("content_encoder", "spatial_encoder", "fusion", "text_encoder", "text_head")
 
 
-def build(arch: Path | None) -> SpatialClap:
-    """The model of train_single.yaml, which every architecture has, with an architecture's folder over it."""
-    config = load_yaml(CONF / "train_single.yaml", *([arch / "train_single.yaml"] if arch else []))
+def build(name: str) -> SpatialClap:
+    """The model of conf/model/<name>.yaml."""
+    config = RECIPE.config(f"model/{name}").values
     parts = {key: config[key] for name in KEYS for key in (name, f"{name}_conf") if key in config}
     return SpatialClap(**parts, dim=config["dim"]).eval()
 
@@ -39,14 +39,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="s, length of a recording at 16 kHz")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
-    models = {"masks (default)": build(None)}
-    models.update({arch.name: build(arch) for arch in sorted((CONF / "arch").iterdir())})
+    models = {name: build(name) for name in RECIPE.there("model")}
     lines = {}
     for name, model in models.items():
         with FlopCounterMode(display=False) as counter:
             model.embed_audio(torch.randn(1, 2, round(16000 * args.seconds)))
         lines[name] = f"| {name} | {parameters(model) / 1e6:.2f} | {counter.get_total_flops() / 2e6:.0f} |"
-    head = "| architecture | parameters, M | multiply-adds, M |"
+    head = "| model | parameters, M | multiply-adds, M |"
     for batch in args.batch:
         stereo = torch.randn(batch, 2, round(16000 * args.seconds))
         times: dict[str, list[float]] = {name: [] for name in models}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from transformers import ClapAudioConfig, RobertaConfig, RobertaTokenizerFast
 
-from spclap.data.config import load_yaml
 from spclap.model.spatial_clap import SpatialClap
+from spclap.recipe.compose import Recipe
 
 CONF = Path(__file__).resolve().parents[1] / "conf" / "paper"
 SIZES = {"base": {"patch_embeds_hidden_size": 128, "depths": [2, 2, 12, 2], "hidden_size": 1024},
@@ -13,7 +13,7 @@ SIZES = {"base": {"patch_embeds_hidden_size": 128, "depths": [2, 2, 12, 2], "hid
 
 
 def paper_model(folder: Path, captions: list[str], size: str = "base", checkpointing: bool = False) -> SpatialClap:
-    """conf/paper/train_scl.yaml's model, its configurations and a tokenizer of `captions` written into `folder`."""
+    """The model of conf/paper, its configurations and a tokenizer of `captions` written into `folder`."""
     from tokenizers import ByteLevelBPETokenizer
 
     ClapAudioConfig(num_attention_heads=[4, 8, 16, 32], **SIZES[size]).save_pretrained(folder / "content")
@@ -22,7 +22,7 @@ def paper_model(folder: Path, captions: list[str], size: str = "base", checkpoin
     bpe.train_from_iterator(captions, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     bpe.save_model(str(folder / "text"))
     RobertaTokenizerFast.from_pretrained(folder / "text").save_pretrained(folder / "text")
-    config = load_yaml(CONF / "train_scl.yaml")
+    config = Recipe(CONF).config("model/default").values
     for part, name in (("content_encoder", "content"), ("text_encoder", "text")):
         options = {"name": str(folder / name), "pretrained": False, "checkpointing": checkpointing}
         config[f"{part}_conf"] = {**config[f"{part}_conf"], **options}

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from spclap.bin import run_main
+from spclap.bin.recipe import add_layers, recipe_of
 from spclap.data.files import atomic_path
 from spclap.errors import DataError
 from spclap.evaluate.markdown import table
+from spclap.recipe.show import listing
 
 
 def shown(name) -> str:
@@ -114,6 +117,33 @@ def convert_laion(args: argparse.Namespace) -> None:
     convert_laion(args.checkpoint, args.out)
 
 
+def config_list(args: argparse.Namespace) -> None:
+    print(listing(recipe_of(args)), end="")
+
+
+def config_show(args: argparse.Namespace) -> None:
+    from spclap.bin.train import explained
+
+    recipe = recipe_of(args)
+    run = recipe.run(args.tag)
+    with redirect_stdout(sys.stderr):  # espnet says on stdout what it did not find
+        text = explained(run, recipe.config(*run.names), args.options)
+    print(text, end="")
+
+
+def add_config(commands: argparse._SubParsersAction) -> None:
+    config = commands.add_parser("config", help="what can be trained, with which settings, each with its file")
+    ways = config.add_subparsers(required=True, metavar="list|show")
+    add = ways.add_parser("list", help="every training that conf/ describes")
+    add_layers(add)
+    add.set_defaults(run=config_list)
+    what = "each key of a training, its value and the file that it comes from"
+    add = ways.add_parser("show", help=what, epilog="behind --: options of ESPnet2, as in run.sh's --train_args")
+    add.add_argument("tag", help="name of a training, such as scl or concat_seld")
+    add_layers(add)
+    add.set_defaults(run=config_show)
+
+
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog="spclap", description=__doc__)
     commands = main.add_subparsers(required=True, metavar="COMMAND")
@@ -156,12 +186,16 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("checkpoint", type=Path, help="such as music_speech_audioset_epoch_15_esc_89.98.pt")
     add.add_argument("out", type=Path, help="folder, written")
     add.set_defaults(run=convert_laion)
+    add_config(commands)
     return main
 
 
 def main() -> None:
     def chosen() -> None:
-        args = parser().parse_args()
+        words = sys.argv[1:]
+        cut = words.index("--") if words[:1] == ["config"] and "--" in words else len(words)
+        args = parser().parse_args(words[:cut])
+        args.options = words[cut + 1 :]
         args.run(args)
 
     run_main(chosen)

@@ -10,6 +10,7 @@ import soundfile
 
 from spclap.data.datadir import Clip, write_splits
 from spclap.data.pack import ClipPack, write_pack
+from spclap.recipe.compose import Recipe
 from spclap.scene.conf import SceneConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RirBank, RoomConf, write_bank
@@ -69,12 +70,11 @@ def corpus(tmp_path_factory, clips) -> Corpus:
     """A corpus after stages 0 to 2, as small as can be."""
     root = tmp_path_factory.mktemp("corpus")
     write_splits(root / "data", {"train": clips[:4], "valid": clips[4:8], "test": clips[8:]})
-    overlays = [ROOT / "tests" / "tiny_conf" / name for name in ("simu.yaml", "feats.yaml")]
-    base = [ROOT / "conf" / "simu.yaml", ROOT / "conf" / "feats.yaml"]
+    recipe = Recipe(ROOT / "conf", overlay=ROOT / "tests" / "tiny_conf")
     data, dump = ["--data", root / "data"], ["--dump", root / "dump"]
     for command in (
-        ["simulate", *data, "--conf", base[0], overlays[0], "--nj", "1"],
-        ["pack", *data, *dump, "--conf", base[1], overlays[1], "--nj", "1"],
+        ["simulate", *data, "--conf", *recipe.files("simu"), "--nj", "1"],
+        ["pack", *data, *dump, "--conf", *recipe.files("feats"), "--nj", "1"],
     ):
         program, *arguments = map(str, command)
         subprocess.run([sys.executable, "-m", f"spclap.bin.{program}", *arguments], cwd=ROOT, check=True)

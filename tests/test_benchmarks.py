@@ -8,6 +8,8 @@ import pytest
 import torch
 from small_training import ROOT
 
+from spclap.recipe.compose import Recipe
+
 
 def benchmark(name: str):
     """A program of benchmarks/ as a module."""
@@ -17,16 +19,15 @@ def benchmark(name: str):
     return module
 
 
-@pytest.mark.parametrize("arch", [None, *sorted((ROOT / "conf" / "arch").iterdir())], ids=str)
+@pytest.mark.parametrize("name", Recipe(ROOT / "conf").there("model"))
 @torch.no_grad()
-def test_every_architecture_is_measured(arch):
+def test_every_architecture_is_measured(name):
     architectures = benchmark("architectures")
-    model, stereo = architectures.build(arch), torch.randn(2, 2, 16000, generator=torch.Generator().manual_seed(0))
+    model, stereo = architectures.build(name), torch.randn(2, 2, 16000, generator=torch.Generator().manual_seed(0))
     vectors = model.embed_audio(stereo)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
     assert architectures.parameters(model) > 3e6
-    hears_places = arch is None or arch.name != "monaural"
-    assert ((vectors - model.embed_audio(stereo.flip(1))).abs().max() > 1e-4) == hears_places
+    assert ((vectors - model.embed_audio(stereo.flip(1))).abs().max() > 1e-4) == (name != "monaural")
 
 
 def test_a_linear_read_out_finds_what_is_linear():

@@ -113,17 +113,19 @@ def trained(corpus, tmp_path_factory) -> Path:
     """A model and its captioner, both there under two names."""
     folder = tmp_path_factory.mktemp("captioners")
     assert train(corpus, folder / "scl", "--max_epoch", "1").returncode == 0
-    train_captioner(corpus, folder, "scl_captions", ROOT / "conf" / "train_caption.yaml", CAPTION)
+    train_captioner(corpus, folder, "scl_captions", ROOT / "conf", CAPTION)
     shutil.copytree(folder / "scl_captions", folder / "single_captions")
     return folder
 
 
 def train_captioner(corpus, folder: Path, tag: str, base: Path, changes: dict) -> None:
     """Three steps of a captioner of folder/scl."""
-    conf = folder / f"{tag}.yaml"
-    conf.write_text(json.dumps({**changes, "num_iters_per_epoch": 3, "num_workers": 0, "use_matplotlib": False}))
-    command = [sys.executable, "-m", "spclap.bin.train", "--config", base, conf, "--data", corpus.data]
-    command += ["--dump", corpus.dump, "--exp", folder / tag, "--init", folder / "scl", "--", "--max_epoch", "1"]
+    overlay = folder / f"{tag}_conf" / "train"
+    overlay.mkdir(parents=True)
+    small = {**changes, "num_iters_per_epoch": 3, "num_workers": 0, "use_matplotlib": False}
+    (overlay / "caption.yaml").write_text(json.dumps(small))
+    command = [sys.executable, "-m", "spclap.bin.train", "--run", tag, "--conf", base, "--conf_overlay", overlay.parent]
+    command += ["--data", corpus.data, "--dump", corpus.dump, "--exp", folder / tag, "--", "--max_epoch", "1"]
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
 
@@ -131,7 +133,7 @@ def train_captioner(corpus, folder: Path, tag: str, base: Path, changes: dict) -
 def test_the_full_size_config_trains_decodes_and_travels(trained, corpus, gpt2, tmp_path):
     shutil.copytree(trained / "scl", tmp_path / "scl")
     tiny = {"decoder_conf": {"name": gpt2}, "batch": {1: 2, 2: 2}}
-    train_captioner(corpus, tmp_path, "scl_captions", ROOT / "conf" / "paper" / "train_caption.yaml", tiny)
+    train_captioner(corpus, tmp_path, "scl_captions", ROOT / "conf" / "paper", tiny)
     model, _ = load_training(tmp_path / "scl_captions", corpus)
     export(tmp_path / "scl_captions", tmp_path / "model")
     shutil.rmtree(tmp_path / "scl")
@@ -140,7 +142,7 @@ def test_the_full_size_config_trains_decodes_and_travels(trained, corpus, gpt2, 
 
 
 def test_the_shipped_config_builds_its_captioner(trained, corpus, tmp_path):
-    command = [sys.executable, "-m", "spclap.bin.train", "--config", ROOT / "conf" / "train_caption.yaml"]
+    command = [sys.executable, "-m", "spclap.bin.train", "--run", "scl_captions"]
     command += ["--data", corpus.data, "--dump", corpus.dump, "--exp", tmp_path / "x", "--init", trained / "scl"]
     result = subprocess.run(
         [str(part) for part in [*command, "--", "--dry_run", "true"]], cwd=ROOT, capture_output=True

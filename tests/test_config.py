@@ -11,6 +11,7 @@ from spclap.bin.simulate import main as simulate
 from spclap.data.config import load_config, load_yaml
 from spclap.errors import DataError
 from spclap.evaluate.results import ScoreConf
+from spclap.recipe.compose import Recipe
 from spclap.scene.conf import FeatsConf, SimuConf
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,11 +84,9 @@ def test_another_sample_rate_than_the_encoders_is_refused(tmp_path, monkeypatch,
 
 def test_shipped_configs_parse():
     for cls, name in ((SimuConf, "simu"), (FeatsConf, "feats"), (ScoreConf, "score")):
-        load_config(cls, ROOT / "conf" / f"{name}.yaml")
-        load_config(cls, ROOT / "conf" / "paper" / f"{name}.yaml")
-        overlays = [*ROOT.glob(f"egs/*/conf/{name}.yaml"), *ROOT.glob(f"conf/wide_rooms/{name}.yaml")]
-        for overlay in [*overlays, *ROOT.glob(f"tests/tiny_conf/{name}.yaml")]:
-            load_config(cls, ROOT / "conf" / f"{name}.yaml", overlay)
+        for overlay in (None, ROOT / "conf" / "wide_rooms", ROOT / "tests" / "tiny_conf"):
+            load_config(cls, *Recipe(ROOT / "conf", overlay=overlay).files(name))
+        load_config(cls, *Recipe(ROOT / "conf" / "paper").files(name))
 
 
 def without(conf: dict) -> dict:
@@ -95,14 +94,12 @@ def without(conf: dict) -> dict:
     return {key: value for key, value in conf.items() if key not in ("batch", "permutations")}
 
 
-@pytest.mark.parametrize(("base", "arch", "start"), [("", "", "masks"), ("", "concat", "seld"), ("paper", "", "seld")])
-def test_models_that_are_compared_share_encoders_and_budget(base, arch, start):
-    conf = ROOT / "conf" / base
-    folders = [conf, *([conf / "arch" / arch] if arch else [])]
-    single, scl = (load_yaml(*(folder / f"train_{tag}.yaml" for folder in folders)) for tag in ("single", "scl"))
-    multi = {**scl, **load_yaml(conf / "ablations" / "multi_noscl.yaml")}
-    for key in ("spatial_encoder", "spatial_encoder_conf"):
-        assert load_yaml(conf / f"train_{start}.yaml")[key] == single[key]
+@pytest.mark.parametrize(("base", "model"), [("", "default"), ("", "concat"), ("paper", "default")])
+def test_models_that_are_compared_share_encoders_and_budget(base, model):
+    recipe = Recipe(ROOT / "conf" / base)
+    runs = {stage: recipe.training(model, stage) for stage in ("single", "multi", "scl")}
+    assert {run.start for run in runs.values()} == {recipe.pretraining(model).tag}
+    single, multi, scl = (recipe.config(*run.names).values for run in runs.values())
     assert items(single) == items(multi) == items(scl) == (128 if base else 32)
     assert without(single) == without(multi) == without(scl)
 

@@ -1,6 +1,7 @@
 """Every shipped training config builds its model, with every overlay that it is used with."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 from tiny_models import tiny_clap, tiny_roberta
 
@@ -16,49 +18,47 @@ from spclap.data.config import load_config, load_yaml
 from spclap.data.datadir import Clip, write_datadir
 from spclap.data.stamp import scenes_digest
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
+from spclap.recipe.compose import Recipe
 from spclap.scene.conf import SimuConf
 from spclap.scene.corpus import Corpus
 
 ROOT = Path(__file__).resolve().parents[1]
 BASES = (ROOT / "conf", ROOT / "conf" / "paper")
-OF_CONCAT = ("paper_spatial_encoder", "clauses", "no_clap_init", "no_seld_init")  # in conf/, for --arch concat
+TINY = ROOT / "tests" / "tiny_conf"
+CAPTIONER = ("train/caption",)  # trained in test_captioning.py
 
 
-def layers(conf: Path, name: str, arch: str = "", ablation: str = "") -> list[Path]:
-    """What run.sh would lay over each other for train_<name>.yaml."""
-    over = [conf / "arch" / arch / f"train_{name}.yaml"] if arch else []
-    return [conf / f"train_{name}.yaml", *over, *([conf / "ablations" / f"{ablation}.yaml"] if ablation else [])]
-
-
-def shipped(conf: Path) -> list[list[Path]]:
-    """Every training config of a folder, every architecture's and every ablation."""
-    names = [path.stem.removeprefix("train_") for path in sorted(conf.glob("train_*.yaml"))]
-    found = [layers(conf, name) for name in names if name != "caption"]  # that one is trained in test_captioning.py
-    for path in sorted(conf.glob("arch/*/train_*.yaml")):
-        found.append(layers(conf, path.stem.removeprefix("train_"), path.parent.name))
-    for path in sorted(conf.glob("ablations/*.yaml")):
-        arch = "concat" if conf == BASES[0] and path.stem in OF_CONCAT else ""
-        found.append(layers(conf, "scl", arch, path.stem))
+def of_corpora() -> list[tuple[Path, str, str, Path | None]]:
+    """Trainings that files in egs/<corpus>/conf change: of two models, which have every stage between them."""
+    found = []
+    for corpus in sorted(path.name for path in (ROOT / "egs").iterdir()):
+        recipe = Recipe(BASES[0], corpus)
+        runs = [run for model in ("default", "concat") for stage in (3, 4) for run in recipe.trainings(stage, model)]
+        found += [(BASES[0], corpus, run.tag, None) for run in runs if "egs" in str(recipe.files(*run.names))]
     return found
 
 
-LAYERS = [files for conf in BASES for files in shipped(conf)]
-LAYERS += [layers(BASES[0], "single", ablation="cnn_content")]
-LAYERS += [layers(BASES[0], name, "concat", "paper_spatial_encoder") for name in ("seld", "single")]
-LAYERS += [[BASES[0] / path.name, path] for path in sorted(ROOT.glob("egs/*/conf/train_*.yaml"))]
+CASES = [(conf, "", run.tag, None) for conf in BASES for run in Recipe(conf).all_runs() if run.names != CAPTIONER]
+CASES += of_corpora()
+CASES += [
+    (BASES[0], "", run.tag, TINY)
+    for model in Recipe(BASES[0]).there("model")
+    for run in Recipe(BASES[0]).trainings(3, model)
+]
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Path:
-    """An overlay that names tiny local models in place of those of the hub."""
+    """A file that names tiny local models in place of those of the hub, over model/default.yaml of conf/paper."""
     folder = tmp_path_factory.mktemp("hub")
     tiny_clap(folder / "clap")
     tiny_roberta(folder / "roberta")
     names = {
         f"{part}_encoder_conf": {"name": str(folder / n)} for part, n in (("content", "clap"), ("text", "roberta"))
     }
-    (folder / "hub.yaml").write_text(json.dumps(names))
-    return folder / "hub.yaml"
+    (folder / "model").mkdir()
+    (folder / "model" / "default.yaml").write_text(json.dumps(names))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +87,32 @@ def data_with_labels(folder: Path, corpus: Corpus, groups: dict[str, list[str]])
     return folder
 
 
-@pytest.mark.parametrize("files", LAYERS, ids=lambda files: "+".join(f"{p.parent.name}/{p.stem}" for p in files))
-def test_dry_run(files, corpus, dump, hub, tmp_path, monkeypatch, caplog):
+def named(case) -> str:
+    conf, corpus, tag, overlay = case
+    return "/".join(filter(None, [conf.name, corpus, overlay and overlay.name, tag]))
+
+
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_dry_run(case, corpus, dump, hub, tmp_path, monkeypatch, caplog):
+    """Every training that can be composed builds its model; a pre-trained one is not needed for that."""
     caplog.set_level("INFO")
-    if load_yaml(*files).get("content_encoder") == "htsat":
-        files = [*files, hub]
-    groups = load_yaml(*files).get("classes")
+    conf, name, tag, overlay = case
+    recipe = Recipe(conf, name, hub if conf == BASES[1] else overlay)
+    config = recipe.config(*recipe.run(tag).names).values
+    groups = config.get("classes")
     data = data_with_labels(tmp_path / "data", corpus, groups) if groups else corpus.data
-    arguments = ["--config", *files, "--data", data, "--dump", dump, "--exp", tmp_path / "exp"]
+    (tmp_path / "whole.yaml").write_text(yaml.safe_dump(config))
+    arguments = ["--config", tmp_path / "whole.yaml", "--data", data, "--exp", tmp_path / "exp"]
+    arguments += ["--dump", corpus.dump if overlay == TINY else dump]
     monkeypatch.setattr(sys, "argv", ["train", *map(str, [*arguments, "--", "--dry_run", "true"])])
     main()
     assert "Number of trainable parameters" in caplog.text
     assert not (tmp_path / "exp").exists()
+
+
+def test_corpora_change_trainings():
+    """What a corpus lays over a config is found from the repository, where pytest runs."""
+    assert {(corpus, tag) for _, corpus, tag, _ in of_corpora()} >= {("mini", "concat_seld"), ("esc50", "scl")}
 
 
 def test_the_papers_model_is_trained_and_scored_without_dumped_content(corpus, hub, tmp_path):
@@ -110,17 +124,24 @@ def test_the_papers_model_is_trained_and_scored_without_dumped_content(corpus, h
     done["conf"]["content_encoder"] = load_yaml(BASES[1] / "feats.yaml")["content_encoder"]
     del done["outputs"]
     (dump / "done.json").write_text(json.dumps(done))
-    small = tmp_path / "small.yaml"
+    overlay = tmp_path / "overlay"
+    shutil.copytree(hub, overlay)
+    (overlay / "train").mkdir()
     once = {"max_epoch": 1, "num_iters_per_epoch": 1, "num_workers": 0, "use_matplotlib": False}
-    small.write_text(json.dumps({"batch": {1: 1, 2: 1}, **once}))
+    for name, changes in (("seld", {"batch": {1: 1, 2: 1}}), ("contrastive", {}), ("scl", {"batch": {1: 1, 2: 1}})):
+        (overlay / "train" / f"{name}.yaml").write_text(json.dumps({**changes, **(once if name != "scl" else {})}))
+    layers = ("--conf", BASES[1], "--conf_overlay", overlay)
 
     def run(program: str, *arguments):
         command = [sys.executable, "-m", f"spclap.bin.{program}", "--data", data, "--dump", dump, *arguments]
         result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr[-3000:]
 
-    run("train", "--config", *layers(BASES[1], "seld"), small, "--exp", exp / "seld")
-    run("train", "--config", *layers(BASES[1], "scl"), hub, small, "--exp", exp / "scl", "--init", exp / "seld")
+    run("train", "--run", "seld", *layers, "--exp", exp / "seld")
+    run("train", "--run", "scl", *layers, "--exp", exp / "scl")  # from exp/seld
+    told = (exp / "scl" / "config_sources.txt").read_text()
+    assert re.search(rf"^max_epoch +1 +{overlay}/train/contrastive.yaml$", told, flags=re.M), told
+    assert re.search(rf"^dim +512 +{BASES[1]}/model/default.yaml$", told, flags=re.M), told
     conf = ("--corpus", "tiny", "--results", tmp_path / "results.json", "--conf", BASES[1] / "score.yaml")
     run("score", "--exp", exp, *conf)
     assert {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())} - {"ceiling", "delay_alone"} == {
@@ -129,15 +150,21 @@ def test_the_papers_model_is_trained_and_scored_without_dumped_content(corpus, h
     }
 
 
-def test_ablations_and_architectures_are_short_and_say_why():
-    for path in [path for conf in BASES for pattern in ("ablations/*", "arch/*/*") for path in conf.glob(pattern)]:
+def test_models_stages_and_ablations_say_why_and_differences_are_short():
+    for path in [path for conf in BASES for kind in ("model", "train", "ablation") for path in conf.glob(f"{kind}/*")]:
         lines = path.read_text().splitlines()
-        assert len(lines) <= 12 and lines[0].startswith("# "), path
+        assert lines[0].startswith("# "), path
+        assert len(lines) <= 12 or "parents" not in path.read_text(), path
+
+
+def test_no_config_is_a_link():
+    assert not [path for folder in ("conf", "egs", "tests") for path in (ROOT / folder).rglob("*") if path.is_symlink()]
 
 
 def test_paper_configs_are_the_papers_model():
     """Sizes of the paper's sections on system and data."""
-    config = load_yaml(BASES[1] / "train_scl.yaml")
+    recipe = Recipe(BASES[1])
+    config = recipe.config(*recipe.run("scl").names).values
     assert config["batch"] == {1: 64, 2: 32} and config["permutations"] == 2
     assert (config["optim"], config["optim_conf"], config["max_epoch"]) == ("adam", {"lr": 1.0e-5}, 50)
     encoder = ContentAwareSpatialEncoder(**config["spatial_encoder_conf"])

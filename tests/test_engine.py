@@ -233,7 +233,7 @@ def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
             target[f"clap.spatial_encoder.{name}"], source[f"seld.spatial_encoder.{name}"], atol=1e-6, rtol=0
         )
     for init, *option, message in (
-        ("seld", "--spatial_encoder_conf", "hidden=9", "make them equal"),
+        ("seld", "--spatial_encoder_conf", "hidden=9", "rerun stage 3"),
         ("seld", "--equal_level", "false", "equal_level is False"),
         ("clap", "--max_epoch", "3", "is a model of task clap"),
     ):

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from spclap.data.pack import ClipPack
 
@@ -104,7 +103,7 @@ def test_captioners_are_trained_for_the_models_that_are_there(finished, tmp_path
     text = (models / "captions.md").read_text()
     for start in ("| single | 1 |", "| scl | 3 |", "| scl, vectors shuffled | 2 |", "| scl-single | 2 |"):
         assert start in text
-    none = run(*folders(root), "--stage", 6, "--stop_stage", 6, "--arch", "concat", check=False)
+    none = run(*folders(root), "--stage", 6, "--stop_stage", 6, "--model", "concat", check=False)
     assert none.returncode == 1 and "no model that could be given a captioner" in none.stderr
 
 
@@ -122,16 +121,9 @@ def test_models_of_other_scenes_or_weights_are_scored_again(finished, tmp_path):
 
 
 def test_another_architecture_stands_beside_the_default_one(finished, tmp_path):
-    root, overlay = tmp_path / "copy", tmp_path / "overlay"
+    root = tmp_path / "copy"
     shutil.copytree(finished, root)
-    overlay.mkdir()
-    for name in ("single", "scl"):
-        small = yaml.safe_load((ROOT / "tests" / "tiny_conf" / f"train_{name}.yaml").read_text())
-        del small["spatial_encoder_conf"]  # of the default architecture
-        (overlay / f"train_{name}.yaml").write_text(yaml.safe_dump(small))
-    for name in ("simu", "feats"):
-        shutil.copy(ROOT / "tests" / "tiny_conf" / f"{name}.yaml", overlay)
-    run(*folders(root), "--stage", 3, "--arch", "fixed_masks", "--conf_overlay", overlay)
+    run(*folders(root), "--stage", 3, "--model", "fixed_masks")
     tags = {row["tag"] for row in json.loads((root / "exp" / "results.json").read_text())}
     assert tags >= {"scl", "fixed_masks_scl", "fixed_masks_single", "scl-single", "scl-fixed_masks_scl"}
     assert not list(root.rglob("*.old1"))  # the models that were there stayed
@@ -159,8 +151,8 @@ def test_missing_input_names_the_stage_that_makes_it(tmp_path, stage, maker):
 
 def test_extracted_content_equals_what_is_computed_on_the_fly(finished):
     import torch
-
     from spclap.engine.iterators import FixedScenes
+
     from spclap.model.content_encoder import YamNet
     from spclap.model.features import joint_level
     from spclap.scene.corpus import Corpus

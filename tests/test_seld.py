@@ -41,7 +41,7 @@ def test_labels_become_classes():
 
 
 def test_families_of_mini_hold_every_kind():
-    groups = yaml.safe_load((MINI / "conf" / "train_seld.yaml").read_text())["classes"]
+    groups = yaml.safe_load((MINI / "conf" / "train" / "seld.yaml").read_text())["classes"]
     with open(MINI / "local" / "clips.csv", newline="") as file:
         seld_classes(sorted({row["kind"] for row in csv.DictReader(file)}), groups)
 

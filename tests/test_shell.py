@@ -60,7 +60,10 @@ def source(folder: Path, commands: str, python: str = "") -> subprocess.Complete
         (["--corpus", "esc50", "--esc50_dir", "/nowhere"], "/nowhere is not a folder"),
         (["--corpus", "audiocaps"], "needs --audiocaps_dir"),
         (["--corpus", "audiocaps", "--audiocaps_dir", "/", "--audioset_dir", "/nowhere"], "/nowhere is not a folder"),
-        (["--arch", "nope"], "there are: concat concat_raw"),
+        (["--model", "nope"], "there are: default concat"),
+        (["--ablation", "nope"], "there are: augment_eq"),
+        (["--ablation", "no_seld_init", "--model", "frames"], "no_seld_init is one of model concat"),
+        (["--conf", "/nowhere"], "/nowhere is not a folder"),
         (["--conf_overlay", "/nowhere"], "/nowhere is not a folder"),
         (["0"], "unexpected argument 0"),
     ],
@@ -97,7 +100,8 @@ def test_overlay_of_no_config_is_refused(skeleton, tmp_path):
     overlay.mkdir()
     (overlay / "train_slc.yaml").write_text("max_epoch: 1\n")
     result = run(skeleton, "--conf_overlay", str(overlay))
-    assert result.returncode == 1 and "train_slc.yaml is laid over nothing" in result.stderr
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert "train_slc.yaml is laid over nothing" in result.stderr and "did you mean train/scl.yaml?" in result.stderr
 
 
 @pytest.fixture

@@ -5,16 +5,72 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 import yaml
 
 from spclap.bin import require_gpus, run_main
+from spclap.bin.recipe import add_layers, recipe_of
 from spclap.data.config import load_yaml, merge
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, corpus_digest, digest, require_complete, require_corpus
 from spclap.engine import MODEL
 from spclap.errors import DataError
+from spclap.recipe.compose import Config, Layer, Run
+from spclap.recipe.show import sources
+
+SOURCES = "config_sources.txt"  # beside config.yaml: where each value of it comes from
+OURS = ("task", "init")  # keys of a config that this program reads, ESPnet2 the rest
+UNSHOWN = {"config", "required", "ngpu", "seed", "resume", "multiprocessing_distributed"}  # told on the command line
+
+
+def composed(args: argparse.Namespace) -> tuple[Run, Config, Path | None]:
+    """What is trained, from which layers, and the folder of the training that it starts from."""
+    if args.run:
+        recipe = recipe_of(args)
+        run = recipe.run(args.run)
+        config = recipe.config(*run.names)
+        init = args.init or (args.exp.parent / run.start if run.start else None)
+    else:
+        run = Run(args.exp.name, tuple(map(str, args.config)), args.init.name if args.init else "")
+        config, init = Config(tuple(Layer(str(path), load_yaml(path)) for path in args.config)), args.init
+    return run, config, init if config.values.get("init", True) else None
+
+
+def task_named(config: Config) -> str:
+    """Name of the task of ESPnet2 that a config is for."""
+    if (task := config.values.get("task")) not in ("seld", "masks", "clap", "caption"):
+        raise DataError(f"{config.layers[-1].origin}: task is {task!r}, must be seld, masks, clap or caption")
+    return task
+
+
+def theirs(config: Config) -> dict:
+    """What a config says to ESPnet2."""
+    return {key: value for key, value in config.values.items() if key not in OURS}
+
+
+def explained(run: Run, config: Config, words: Sequence[str]) -> str:
+    """Every key of a training, its value and where that comes from, with the user's options and defaults in code.
+
+    DataError for a key that nobody reads. Left out are defaults that no training here reads, and those of the model
+    that a captioner listens to, which has its own.
+    """
+    from spclap.engine.options import read_options
+    from spclap.engine.scene_task import DATA_LOADING, OTHERS, UNREAD, check_options
+    from spclap.engine.tasks import TASKS
+    from spclap.model.spatial_clap import SpatialClap
+
+    parser = TASKS[task_named(config)].get_parser()
+    defaults = vars(parser.parse_args([]))
+    config.require_read([*defaults, *OURS])
+    config = config.under(Layer("--train_args", read_options(parser, words)))
+    check_options(parser, argparse.Namespace(**{**defaults, **theirs(config)}), theirs(config).keys())
+    loading = (group for group in parser._action_groups if group.title in DATA_LOADING)
+    hidden = {*UNREAD, *OTHERS, *UNSHOWN, *(action.dest for group in loading for action in group._group_actions)}
+    hidden = hidden - {"num_iters_per_epoch"} | set(signature(SpatialClap).parameters if "decoder" in defaults else ())
+    return sources(run, config, {key: value for key, value in defaults.items() if key not in hidden})
 
 
 def rank() -> int:
@@ -71,12 +127,11 @@ def check_init(wanted: argparse.Namespace, init: Path) -> None:
     for key, default in (("spatial_encoder", None), ("spatial_encoder_conf", None), ("equal_level", True)):
         if (value := getattr(wanted, key)) != (pretrained := stored.get(key, default)):
             raise DataError(
-                f"{key} is {value}, that of {init} is {pretrained}; make them equal (lay the change over the "
-                f"config of the pre-training too) and rerun stage 3"
+                f"{key} is {value}, that of {init} is {pretrained}: it learned with another config; rerun stage 3"
             )
 
 
-def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
+def check_training(args: argparse.Namespace, task: str, config: dict, names: str) -> bool:
     """Build the model and its optimizer without training; returns whether --dry_run asked for no more than that.
 
     DataError or argparse's exit for a config that does not work, before the folder of an older model is touched.
@@ -99,7 +154,6 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
         except DataError:
             raise
         except (AssertionError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            names = " + ".join(map(str, args.config))
             raise DataError(f"{names}: {type(error).__name__}: {error}; nothing was trained") from error
         finally:
             logging.disable(logging.NOTSET)
@@ -109,7 +163,7 @@ def check_training(args: argparse.Namespace, task: str, config: dict) -> bool:
     return parsed.dry_run
 
 
-def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) -> None:
+def run_task(args: argparse.Namespace, run: Run, config: Config, stamp: Stamp) -> None:
     """Train, or build the model only with --dry_run. A config that does not work leaves `args.exp` as it was.
 
     Of several processes that torchrun started, the first one writes.
@@ -117,16 +171,18 @@ def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) ->
     from spclap.engine.tasks import TASKS  # seconds of imports that a complete stage need not wait for
 
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
+    task, values, told = task_named(config), theirs(config), explained(run, config, args.options)
     try:
-        if check_training(args, task, config):
+        if check_training(args, task, values, " + ".join(run.names)):
             return
         if stamp.interrupted() and (args.exp / "config.yaml").is_file():  # it goes on as it was timed to be faster
-            config = {**config, "bfloat16": load_yaml(args.exp / "config.yaml")["bfloat16"]}
+            values = {**values, "bfloat16": load_yaml(args.exp / "config.yaml")["bfloat16"]}
         if rank() == 0:
             stamp.begin(keep_old=True)
+            atomic_write_text(args.exp / SOURCES, told)
         with tempfile.TemporaryDirectory() as scratch:
             place = args.exp if rank() == 0 else Path(scratch)
-            TASKS[task].main(cmd=command(whole_config(args, task, config, args.exp), place))
+            TASKS[task].main(cmd=command(whole_config(args, task, values, args.exp), place))
     except OSError as error:
         raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
     if rank() == 0:
@@ -135,27 +191,25 @@ def run_task(args: argparse.Namespace, task: str, config: dict, stamp: Stamp) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", help="name of a training, such as scl or concat_seld; `spclap config list` has all")
+    what.add_argument("--config", type=Path, nargs="+", help="one of your own: YAML files, later ones on top")
+    add_layers(parser)
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--exp", type=Path, required=True, help="folder of this model, written")
     parser.add_argument(
         "--init",
         type=Path,
-        help="folder of the pre-trained model that the spatial encoder starts from; a config with "
-        "`init: false` starts without",
+        help="folder of the trained model to start from; with --run the one beside --exp that the run starts from",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ngpu", type=int, default=0)
     parser.add_argument("options", nargs="*", help="after --: further options of ESPnet2, such as --max_epoch 2")
     args = parser.parse_args()
 
-    config = load_yaml(*args.config)
-    task = config.pop("task", None)
-    if not config.pop("init", True):
-        args.init = None
-    if task not in ("seld", "masks", "clap", "caption"):
-        raise DataError(f"{args.config[0]}: task is {task!r}, must be seld, masks, clap or caption")
+    run, config, args.init = composed(args)
+    task = task_named(config)
     if "-" in args.exp.name:
         raise DataError(f"--exp {args.exp}: `-` in a model's name means a difference of models; write `_`")
     require_gpus(args.ngpu)
@@ -163,16 +217,17 @@ def main() -> None:
     if args.init:
         require_complete(args.init, "stage 3 (pre-training)")
     if task == "caption":
-        config = {**listened_to(args.init), **config}
+        heard = listened_to(args.init)
+        config = Config((Layer(str(args.init / "config.yaml"), heard), *config.layers))
     init = digest(args.init / MODEL) if args.init else None
     stamp = Stamp(
-        args.exp, task=task, config=config, corpus=corpus_digest(args.data, args.dump), init=init, seed=args.seed,
-        options=args.options,
+        args.exp, task=task, config=theirs(config), corpus=corpus_digest(args.data, args.dump), init=init,
+        seed=args.seed, options=args.options,
     )  # fmt: skip
     if stamp.fresh():
         logging.info("%s: up to date", args.exp)
         return
-    run_task(args, task, config, stamp)
+    run_task(args, run, config, stamp)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import re
 import typing
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,12 @@ def require_numbers(value: Any, where: str) -> None:
         raise DataError(f"{where}: `{value}` is text to YAML; write it with a point, such as 1.0e-3")
 
 
+def unread(key: Any, known: Collection[str], otherwise: str) -> str:
+    """What to say of a key that is not known; `otherwise` where none of a similar name is."""
+    near = difflib.get_close_matches(str(key), known, 1)
+    return f"nobody reads the key `{key}`; {f'did you mean `{near[0]}`?' if near else otherwise}"
+
+
 def parse(cls: type[T], values: dict[str, Any], where: str) -> T:
     """Build a config dataclass; nested dataclasses are sections.
 
@@ -65,9 +72,7 @@ def parse(cls: type[T], values: dict[str, Any], where: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; known keys: {', '.join(fields)}"
-            raise DataError(f"{where}: nobody reads the key `{key}`{hint}")
+            raise DataError(f"{where}: {unread(key, fields, 'known keys: ' + ', '.join(fields))}")
     missing = [
         n for n, f in fields.items() if n not in values and f.default is f.default_factory is dataclasses.MISSING
     ]

@@ -40,7 +40,7 @@ SPATIAL_ENCODERS = {
 class SpatialClap(nn.Module):
     """Audio and text vectors of unit length in one space.
 
-    Args: kinds and options of the parts, as in conf/train_scl.yaml; `fusion` makes the audio vector of what content
+    Args: kinds and options of the parts, as in conf/model/default.yaml; `fusion` makes the audio vector of what content
     and spatial encoder hear, `text_head` the text vector of what the text encoder reads; `dim` of the space (paper:
     512); `equal_level`, whether recordings are brought to one level first, both channels together; `frozen`, names of
     parts that training leaves as they are, batch normalisation included. DataError for values that do not fit.

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from spclap.bin import caption, extract, pack, run_main, score, simulate, train
+from spclap.recipe.compose import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 Damage = Callable[[bytes], bytes | None]  # content -> content, None to remove the file
@@ -116,16 +117,19 @@ def artefacts(run: Path) -> Iterator[tuple[Path, str]]:
 def command(name: str, run: Path) -> list[str]:
     """Arguments of a program as run.sh gives them."""
     data, dump, models = run / "datadir", run / "dumpdir", run / "expdir" / "synth" / "seed0"
-    conf = {"simulate": "simu", "pack": "feats", "extract": "feats", "train": "train_scl"}.get(name, name)
-    layers = [ROOT / folder / f"{conf}.yaml" for folder in ("conf", "egs/synth/conf", "tests/tiny_conf")]
+    layers = {"conf": ROOT / "conf", "corpus": "synth", "overlay": ROOT / "tests" / "tiny_conf"}
     given = ["--data", data, *(["--dump", dump] if name != "simulate" else [])]
-    given += ["--config" if name == "train" else "--conf", *(path for path in layers if path.exists())]
+    if name == "train":
+        given += ["--run", "scl", "--conf", layers["conf"], "--corpus", "synth", "--conf_overlay", layers["overlay"]]
+    else:
+        conf = {"simulate": "simu", "pack": "feats", "extract": "feats"}.get(name, name)
+        given += ["--conf", *Recipe(**layers).files(conf)]
     if name in ("score", "caption"):
         given += ["--exp", models]
     if name == "score":
         given += ["--results", run / "expdir" / "results.json", "--corpus", "synth"]
     if name == "train":
-        given += ["--exp", models / "scl", "--init", models / "masks"]
+        given += ["--exp", models / "scl"]
     return [name, *map(str, given)]
 
 

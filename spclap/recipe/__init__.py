@@ -1,0 +1,1 @@
+"""Which trainings there are, and what files each is made of."""
