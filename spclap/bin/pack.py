@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.audio import read_clip, shorten_silence
 from spclap.data.config import load_config
 from spclap.data.datadir import SHOWN, SPLITS, Clip, load_datadir
 from spclap.data.pack import packed, write_pack
+from spclap.data.progress import progress
 from spclap.data.stamp import Stamp, digest, require_unchanged
 from spclap.data.workers import workers
 from spclap.errors import DataError
@@ -54,7 +54,7 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) ->
                 else:
                     yield clip, audio
 
-    with workers(nj) as pool, tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
+    with workers(nj) as pool, progress(total=len(left), desc=f"clips {folder.name}", unit="clip") as bar:
         write_pack(folder, good(), conf.dtype)
     if bad:
         shutil.rmtree(folder, ignore_errors=True)  # clips that are replaced or removed make another pack
