@@ -1,12 +1,9 @@
 """Small recordings, rooms and data directories that tests share."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile
+from programs import ROOT, run
 
 from spclap.data.datadir import Clip, write_splits
 from spclap.data.pack import ClipPack, write_pack
@@ -15,7 +12,6 @@ from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RirBank, RoomConf, write_bank
 from spclap.scene.sampler import SceneSampler
 
-ROOT = Path(__file__).resolve().parents[1]
 RATE = 16000
 ROOMS = RoomConf(
     count={"train": 3},
@@ -77,6 +73,7 @@ def corpus(tmp_path_factory, clips) -> Corpus:
         ["pack", *data, *dump, "--conf", base[1], overlays[1], "--nj", "1"],
         ["extract", *data, *dump, "--conf", base[1], overlays[1]],
     ):
-        program, *arguments = map(str, command)
-        subprocess.run([sys.executable, "-m", f"spclap.bin.{program}", *arguments], cwd=ROOT, check=True)
+        program, *arguments = command
+        ended = run(f"spclap.bin.{program}", *arguments)
+        assert ended.returncode == 0, ended.stderr
     return Corpus(root / "data", root / "dump")

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from programs import ROOT, run
 
 from spclap.data.audio import read_clip
 from spclap.data.datadir import load_datadir
 from spclap.errors import DataError
 
 av = pytest.importorskip("av")
-ROOT = Path(__file__).resolve().parents[1]
 RATE = 44100
 NAMES = {"/m/dog": "Dog", "/m/rain": "Rain", "/m/talk": "Male speech, man speaking"}
 
@@ -297,17 +297,6 @@ def test_the_recipe_runs_to_seld_on_events(corpus, tmp_path):
     environment = {**os.environ, "SPCLAP_PYTHON": sys.executable}
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
-    train = [
-        sys.executable,
-        "-m",
-        "spclap.bin.train",
-        "--config",
-        "conf/train_seld.yaml",
-        "--data",
-        data,
-        "--dump",
-        dump,
-    ]
-    train += ["--exp", tmp_path / "exp", "--", "--dry_run", "true"]
-    result = subprocess.run([str(part) for part in train], cwd=ROOT, capture_output=True, text=True)
+    train = ["spclap.bin.train", "--config", "conf/train_seld.yaml", "--data", data, "--dump", dump]
+    result = run(*train, "--exp", tmp_path / "exp", "--", "--dry_run", "true")
     assert result.returncode == 0 and "out_features=9" in result.stderr, result.stderr[-3000:]  # 3 numbers, 3 events

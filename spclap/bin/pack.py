@@ -4,6 +4,7 @@ import argparse
 import logging
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,8 @@ def prepare(clip: Clip, rate: int, conf: ClipConf) -> tuple[str, np.ndarray | Da
     return clip.id, audio
 
 
-def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) -> None:
-    """Pack the clips that an interrupted run has not packed, read by `nj` processes; DataError names all bad ones."""
+def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, pool: Executor) -> None:
+    """Pack the clips that an interrupted run has not packed, read by `pool`; DataError names all bad ones."""
     known = packed(folder)
     left = [clip for clip in clips if clip.id not in known]
     if known:
@@ -54,7 +55,7 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, nj: int) ->
                 else:
                     yield clip, audio
 
-    with workers(nj) as pool, progress(total=len(left), desc=f"clips {folder.name}", unit="clip") as bar:
+    with progress(total=len(left), desc=f"clips {folder.name}", unit="clip") as bar:
         write_pack(folder, good(), conf.dtype)
     if bad:
         shutil.rmtree(folder, ignore_errors=True)  # clips that are replaced or removed make another pack
@@ -82,8 +83,9 @@ def main() -> None:
     require_unchanged(args.dump)
     stamp.begin(clear=[folder / split for split in SPLITS])
     (args.dump / "done.json").unlink(missing_ok=True)  # what was made from other clips counts no more
-    for split, clips in splits.items():
-        pack(folder / split, clips, rate, conf, args.nj)
+    with workers(args.nj) as pool:  # one for all splits: each worker takes seconds to import what it needs
+        for split, clips in splits.items():
+            pack(folder / split, clips, rate, conf, pool)
     stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
 
 

@@ -163,6 +163,8 @@ def _simulate(job: tuple) -> tuple[np.ndarray, list[dict]]:
 
 def write_bank(path: Path, split: str, conf: RoomConf, sample_rate: int, seed: list[int], nj: int) -> None:
     """Simulate the rooms of a split into `path`: rirs.npy (n, 2, taps) float32 and table.csv."""
+    import pyroomacoustics  # noqa: F401 - once, before the workers
+
     jobs = [(conf, sample_rate, f"{split}-{i:04d}", [*seed, i]) for i in range(conf.count[split])]
     with workers(nj) as pool:
         rooms = pool.map(_simulate, jobs, chunksize=2)
