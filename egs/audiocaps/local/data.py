@@ -92,6 +92,7 @@ def locate(
         require_decoder()
     known = reported(out)
     new = [path for *_, path in found if path and (str(path), state(path, conf)) not in known]
+    logging.info("audio files: %d known, %d to read", sum(path is not None for *_, path in found) - len(new), len(new))
     with workers(nj) as pool:
         problems = pool.map(partial(problem_of, conf=conf), new, chunksize=16)
         shown = progress(problems, total=len(new), desc="audio files", unit="clip")
