@@ -1,5 +1,7 @@
 """Small recordings, rooms and data directories that tests share."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -12,6 +14,7 @@ from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RirBank, RoomConf, write_bank
 from spclap.scene.sampler import SceneSampler
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported; without it, it tries for half a minute
 RATE = 16000
 ROOMS = RoomConf(
     count={"train": 3},

@@ -282,6 +282,7 @@ def test_damaged_m4a_and_a_missing_decoder_are_named(tmp_path, monkeypatch):
         read_clip(tmp_path / "a.m4a", 16000)
 
 
+@pytest.mark.slow
 def test_the_recipe_runs_to_seld_on_events(corpus, tmp_path):
     """Stages 0 to 2, and a SELD model that is built for clips of several events."""
     overlay, data, dump = tmp_path / "conf", tmp_path / "d", tmp_path / "dump"

@@ -166,9 +166,10 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     shutil.rmtree(tmp_path / "seed1" / "concat_scl")
     (tmp_path / "seed1" / "concat_scl").mkdir()
     shutil.move(tmp_path / "table1.json", tmp_path / "seed1" / "concat_scl")
+    scored = (tmp_path / "seed0" / "concat_scl" / "table1.json").stat().st_mtime_ns
     again = run(*command)
     assert again.returncode == 0 and (tmp_path / "table1.md").read_text() == text
-    assert "fixed RIR" not in again.stderr  # nothing was scored again
+    assert (tmp_path / "seed0" / "concat_scl" / "table1.json").stat().st_mtime_ns == scored  # not once more
     (tmp_path / "seed1" / "concat_scl" / "table1.json").write_text(json.dumps({**kept[1], "scenes": "another"}))
     stale = run(*command)
     assert stale.returncode == 1 and "seed1/concat_scl/table1.json: of another scenes, and no weights" in stale.stderr
