@@ -28,6 +28,7 @@ def test_scores_of_right_and_wrong_captions():
     assert second["sbert"][0] == pytest.approx(1, abs=1e-5)  # the best of the references counts
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
 def test_scores_of_pycocoevalcap():
     values = captioning.coco_scores([*TRUTH, ["rain in front"]], [TRUTH[0][1], "a car", ""])

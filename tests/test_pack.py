@@ -89,6 +89,7 @@ def run(corpus, dump: Path, **clips) -> programs.Ended:
     return programs.run("spclap.bin.pack", *options, "--conf", "conf/feats.yaml", dump / "over.yaml")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_another_setting_begins_anew(corpus, tmp_path):
     assert run(corpus, tmp_path / "d").returncode == 0
     folder = tmp_path / "d" / "clips"
