@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.bin.recipe import add_layers, recipe_of
 from spclap.data.files import atomic_path
+from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate.markdown import table
 from spclap.recipe.show import listing
@@ -61,7 +61,7 @@ def embed(args: argparse.Namespace) -> None:
     vectors = {}
     if args.text:
         vectors.update(captions=np.array(args.text), text=model.embed_text(args.text))
-    bar = tqdm(args.files, unit="file", delay=5)
+    bar = progress(args.files, desc="recordings", unit="file")
     done = each(bar, lambda file: model.embed_audio([file])[0], args.strict)
     if done:
         files, rows = zip(*done, strict=True)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from spclap.data.audio import Window, array_stream, windows
 from spclap.data.datadir import visible
 from spclap.data.decode import Stream
+from spclap.data.progress import progress
 from spclap.data.stream import open_stream
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
@@ -29,7 +29,6 @@ from spclap.model.spatial_clap import SpatialClap
 
 Recording = str | PathLike | np.ndarray | torch.Tensor
 AT_ONCE = 8  # windows of a recording that are embedded together
-PATIENCE = 5.0  # s until a bar is shown
 MIN_SCENE = 0.5  # s, less is too short for content encoders
 
 
@@ -90,7 +89,7 @@ class SpatialCLAP:
         not given. DataError as of `embed_audio`, at the end of the recording if need be."""
         stream = _stream(recording, sample_rate, name)
         parts = windows(stream, self.sample_rate, self.scene_seconds, window)
-        with tqdm(total=stream.seconds, desc=Path(stream.name).name, unit="s", delay=PATIENCE, leave=False) as bar:
+        with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
             while batch := list(islice(parts, AT_ONCE)):
                 yield from self._hear(batch)
                 bar.update(batch[-1].end - bar.n)
@@ -158,7 +157,7 @@ class SpatialCLAP:
         if not captions:
             raise DataError("no captions; give at least one")
         rows = []
-        with tqdm(total=len(captions), desc="captions", delay=PATIENCE, leave=False) as bar:
+        with progress(total=len(captions), desc="captions", unit="caption") as bar:
             for first in range(0, len(captions), batch_size):
                 batch = captions[first : first + batch_size]
                 ids = self.clap.text_encoder.tokenize(batch)

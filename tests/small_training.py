@@ -1,15 +1,14 @@
 """A training as small as can be, for tests of the engine."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import programs
 import torch
 
 from spclap.scene.corpus import Corpus
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = programs.ROOT
 SMALL = {
     "batch": {1: 2, 2: 2},
     "spatial_encoder_conf": {"input": {"n_fft": 512, "hop": 256, "bins": 64}, "channels": 4, "hidden": 8},
@@ -37,10 +36,9 @@ def arguments(corpus: Corpus, exp: Path, *options: str, task: str = "clap", conf
     return [str(argument) for argument in given]
 
 
-def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None, **popen):
-    """Run the training program; returns the finished process."""
-    command = [sys.executable, "-m", "spclap.bin.train", *arguments(corpus, exp, *options, task=task, config=config)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **popen)
+def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: dict | None = None) -> programs.Ended:
+    """Run the training program."""
+    return programs.run("spclap.bin.train", *arguments(corpus, exp, *options, task=task, config=config))
 
 
 def parameters(exp: Path, name: str = "latest.pth") -> dict[str, torch.Tensor]:

@@ -16,6 +16,7 @@ SOURCES = [[(["a dog", "an animal"], "left")], [(["rain"], "front"), (["a bell"]
 TRUTH = [["a dog on the left side", "an animal on the left side"], ["rain in front, and a bell on the right side"]]
 
 
+@pytest.mark.slow
 def test_scores_of_right_and_wrong_captions():
     right = caption_scores(SOURCES, TRUTH, [texts[0] for texts in TRUTH], TextSimilarity())
     for name in ("sbert", "dw_sbert", "spatial_accuracy"):
@@ -27,6 +28,7 @@ def test_scores_of_right_and_wrong_captions():
     assert second["sbert"][0] == pytest.approx(1, abs=1e-5)  # the best of the references counts
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
 def test_scores_of_pycocoevalcap():
     values = captioning.coco_scores([*TRUTH, ["rain in front"]], [TRUTH[0][1], "a car", ""])
@@ -37,6 +39,7 @@ def test_scores_of_pycocoevalcap():
     assert corpus_bleu(values["bleu4"]) < 0.5  # half of what there is to say is not said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(captioning.coco_missing() != "", reason=captioning.coco_missing())
 def test_scores_do_not_depend_on_the_locale(monkeypatch):
     """Turkish has a decimal comma and another small I; Java is told of it as the system's locale would tell it."""

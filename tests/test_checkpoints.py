@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from programs import ROOT, run
 from safetensors.torch import load_file, save_file
 from tiny_models import tiny_clap, tiny_roberta
 
@@ -24,7 +25,6 @@ from spclap.model.folders import new_folder, write_sums
 from spclap.model.spatial_clap import SpatialClap
 from spclap.model.text_encoder import HFText
 
-ROOT = Path(__file__).resolve().parents[1]
 CAPTIONS = ["a dog on the left side", "a cat"]
 
 
@@ -320,18 +320,9 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
 def test_command_embeds_files_and_captions(made, tmp_path):
     for name in ("one", "two"):
         soundfile.write(tmp_path / f"{name}.wav", stereo().T, 16000)
-    command = [
-        sys.executable,
-        "-m",
-        "spclap.cli",
-        "embed",
-        "--model",
-        made[1],
-        tmp_path / "one.wav",
-        tmp_path / "two.wav",
-    ]
+    command = ["spclap.cli", "embed", "--model", made[1], tmp_path / "one.wav", tmp_path / "two.wav"]
     command += ["--text", *CAPTIONS, "--out", tmp_path / "out.npz"]
-    result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    result = run(*command)
     assert result.returncode == 0, result.stderr
     stored = np.load(tmp_path / "out.npz")
     cosines = stored["audio"] @ stored["text"].T
@@ -339,6 +330,6 @@ def test_command_embeds_files_and_captions(made, tmp_path):
     assert f"| {tmp_path / 'two.wav'} | {cosines[1, 0]:.3f} | {cosines[1, 1]:.3f} |" in result.stdout
     soundfile.write(tmp_path / "two.wav", stereo()[0], 16000)
     (tmp_path / "out.npz").unlink()
-    result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    result = run(*command)
     assert result.returncode == 1 and "two.wav: 1 channel(s), expected 2" in result.stderr
     assert np.load(tmp_path / "out.npz")["files"].tolist() == [str(tmp_path / "one.wav")]

@@ -16,7 +16,6 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from spclap.bin import run_main
 from spclap.bin.train import main
 from spclap.cli import main as command
-from spclap.engine import MODEL
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
 from spclap.model.captioner import HFDecoder
@@ -25,6 +24,7 @@ from spclap.model.folders import write_sums
 from spclap.model.htsat import Htsat
 from spclap.model.spatial_clap import SpatialClap
 from spclap.model.text_encoder import HFText
+from spclap.recipe import MODEL
 
 
 class Evil:

@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import yaml
-from small_training import ROOT, train
+from programs import run
+from small_training import train
 from test_head import RATE, delay_of, late, toy_sofa
 
 from spclap.bin.generalize import GeneralizeConf, banks
@@ -26,9 +25,8 @@ def generalize(corpus, models, out, *options, **changes):
     conf = out.parent / "generalize.yaml"
     values = {"seed": 0, "rooms": 2, "scenes": {1: 12, 2: 12}, "conditions": {"same": {}, "wide": {"spacing": 0.3}}}
     conf.write_text(yaml.safe_dump({**values, "heads": {"head": {}}, **changes}))
-    command = [sys.executable, "-m", "spclap.bin.generalize", "--data", corpus.data, "--dump", corpus.dump]
-    command += ["--models", *models, "--out", out, "--conf", conf, *options]
-    return subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    given = ["--data", corpus.data, "--dump", corpus.dump, "--models", *models, "--out", out, "--conf", conf]
+    return run("spclap.bin.generalize", *given, *options)
 
 
 def rows(path) -> list[list[str]]:

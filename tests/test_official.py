@@ -121,7 +121,7 @@ def imported(parts, published, tmp_path, **extra) -> SpatialCLAP:
     return SpatialCLAP.from_pretrained(tmp_path / "out")
 
 
-@pytest.mark.parametrize("parts", ["tiny", "full"], indirect=True)
+@pytest.mark.parametrize("parts", ["tiny", pytest.param("full", marks=pytest.mark.slow)], indirect=True)
 def test_vectors_equal_the_reference(parts, published, tmp_path):
     model = imported(parts, published, tmp_path)
     stereo = 0.03 * torch.randn(2, 2, 48000, generator=torch.Generator().manual_seed(5))

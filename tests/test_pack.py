@@ -2,11 +2,10 @@
 
 import errno
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import yaml
 
@@ -14,8 +13,6 @@ from spclap.data import pack as module
 from spclap.data.datadir import load_datadir
 from spclap.data.pack import ClipPack, packed, write_pack
 from spclap.errors import DataError
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -85,14 +82,14 @@ def test_ids_twice_and_damaged_packs_are_refused(tmp_path, noises):
         ClipPack(tmp_path / "p")
 
 
-def run(corpus, dump: Path, **clips) -> subprocess.CompletedProcess:
+def run(corpus, dump: Path, **clips) -> programs.Ended:
     dump.mkdir(exist_ok=True)
     (dump / "over.yaml").write_text(yaml.safe_dump({"clips": clips}))
-    command = [sys.executable, "-m", "spclap.bin.pack", "--data", corpus.data, "--dump", dump, "--nj", "2"]
-    command += ["--conf", ROOT / "conf" / "feats.yaml", dump / "over.yaml"]
-    return subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    options = ["--data", corpus.data, "--dump", dump, "--nj", "2"]
+    return programs.run("spclap.bin.pack", *options, "--conf", "conf/feats.yaml", dump / "over.yaml")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_another_setting_begins_anew(corpus, tmp_path):
     assert run(corpus, tmp_path / "d").returncode == 0
     folder = tmp_path / "d" / "clips"

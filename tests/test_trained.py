@@ -12,11 +12,11 @@ import yaml
 from small_training import CLAP_ONLY, SMALL, arguments, parameters
 
 from spclap.bin.train import main
-from spclap.engine import MODEL
 from spclap.engine.trained import arguments as stored_arguments
 from spclap.engine.trained import export, load_training
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
+from spclap.recipe import MODEL
 from spclap.scene.corpus import Corpus
 
 

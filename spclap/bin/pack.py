@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.audio import read_clip, shorten_silence
@@ -19,6 +18,7 @@ from spclap.data.config import load_config
 from spclap.data.datadir import SHOWN, SPLITS, Clip, load_datadir
 from spclap.data.files import atomic_write_text
 from spclap.data.pack import packed, write_pack
+from spclap.data.progress import progress
 from spclap.data.stamp import Stamp, digest
 from spclap.data.workers import workers
 from spclap.errors import DataError
@@ -40,7 +40,7 @@ def prepare(clip: Clip, rate: int, conf: ClipConf) -> tuple[str, np.ndarray | Da
 
 
 def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, pool: Executor) -> None:
-    """Pack the clips that an interrupted run has not packed, read by processes; DataError names all bad ones."""
+    """Pack the clips that an interrupted run has not packed, read by `pool`; DataError names all bad ones."""
     known = packed(folder)
     left = [clip for clip in clips if clip.id not in known]
     if known:
@@ -57,7 +57,7 @@ def pack(folder: Path, clips: list[Clip], rate: int, conf: ClipConf, pool: Execu
                 else:
                     yield clip, audio
 
-    with tqdm(total=len(left), desc=f"clips {folder.name}") as bar:
+    with progress(total=len(left), desc=f"clips {folder.name}", unit="clip") as bar:
         write_pack(folder, good(), conf.dtype)
     if bad:
         shutil.rmtree(folder, ignore_errors=True)  # clips that are replaced or removed make another pack
@@ -84,7 +84,7 @@ def main() -> None:
         logging.info("%s: up to date", folder)
     else:
         stamp.begin(clear=[folder / split for split in SPLITS])
-        with workers(args.nj) as pool:
+        with workers(args.nj) as pool:  # one for all splits: each worker takes seconds to import what it needs
             for split, clips in splits.items():
                 pack(folder / split, clips, rate, conf, pool)
         stamp.write(path for split in SPLITS for path in (folder / split).iterdir())

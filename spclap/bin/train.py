@@ -16,8 +16,8 @@ from spclap.bin.recipe import add_layers, recipe_of
 from spclap.data.config import load_yaml, merge
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, corpus_digest, digest, require_complete, require_corpus
-from spclap.engine import MODEL
 from spclap.errors import DataError
+from spclap.recipe import MODEL
 from spclap.recipe.compose import Config, Layer, Run
 from spclap.recipe.show import sources
 

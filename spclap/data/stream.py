@@ -9,6 +9,7 @@ import soundfile
 from spclap.data import mp3
 from spclap.data.containers import CUT, problem
 from spclap.data.decode import Stream, decode, require_decoder
+from spclap.data.quiet import without
 from spclap.errors import DataError
 
 CONTAINERS = (".m4a", ".mp4", ".aac", ".webm")  # what libsndfile does not read; the extra `m4a` does
@@ -17,6 +18,7 @@ FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "M
 MP3_SLACK = 4 * 1152  # frames of MP3 that its header counts and the decoder drops at the ends; others are exact
 LFS = b"version https://git-lfs"  # what Git LFS leaves where a file was not fetched
 BLOCK = 2**18  # frames read at once
+MPG123 = r"Note: |Warning: Xing |\[src/libmpg123/"  # lines of libsndfile's decoder of MP3, which has no switch for them
 ENDLESS = 2**62  # libsndfile says about this where a header says no length
 
 
@@ -41,7 +43,8 @@ def open_stream(path: Path) -> Stream:
             raise DataError(f"{path}: audio file is empty (0 bytes); replace it or remove the clip")
         if path.suffix.lower() in CONTAINERS:
             return decode(path)
-        file = _Forward(bytes(path))  # as bytes, since names need not be UTF-8
+        with without(MPG123):
+            file = _Forward(bytes(path))  # as bytes, since names need not be UTF-8
         frames = _frames(path, file)
         if frames is not None:
             rate, seconds = file.samplerate, frames / file.samplerate or None
@@ -76,12 +79,17 @@ def _cut(path: Path, frames: int) -> DataError:
     return DataError(f"{path}: {CUT}, {frames} frames can be read; fetch it again or remove the clip")
 
 
+def _block(file: soundfile.SoundFile) -> np.ndarray:
+    with without(MPG123):
+        return file.read(BLOCK, dtype="float32", always_2d=True)
+
+
 def _read(path: Path, file: soundfile.SoundFile, frames: int) -> Iterator[np.ndarray]:
     """Blocks of a file that has `frames`."""
     count = 0
     try:
         with file:
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+            while len(block := _block(file)):
                 count += len(block)
                 yield block
     except (soundfile.LibsndfileError, RuntimeError) as error:

@@ -1,3 +1,6 @@
 """Training through ESPnet2."""
 
-MODEL = "valid.score.ave.pth"  # average of the best epochs: what is scored, and what later trainings start from
+from contextlib import redirect_stdout
+
+with redirect_stdout(None):  # where it prints that there is no Flash Attention
+    import espnet.nets.pytorch_backend.transformer.attention  # noqa: F401

@@ -11,10 +11,10 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 from torch.nn import functional as F
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from spclap.data.datadir import SPLITS, load_datadir
 from spclap.data.pack import ClipPack
+from spclap.data.progress import progress
 from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.engine.made import tokenizer
@@ -59,14 +59,14 @@ class ClapModel(SceneModel):
     def embed_fixed(self, corpus: Corpus, split: str, size: int) -> np.ndarray:
         """Audio vectors (n, dim) of the fixed scenes of `size` sources."""
         fixed = self.listen(FixedScenes(corpus, split, [size]))
-        batches = (fixed[index].to(self.device) for index in tqdm(range(len(fixed)), desc=f"{split} {size}src"))
+        batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{split} {size}src"))
         return torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy()
 
     @torch.no_grad()
     def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:
         """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
         rows = []
-        for first in tqdm(range(0, len(scenes), AT_ONCE), desc=what):
+        for first in progress(range(0, len(scenes), AT_ONCE), desc=what):
             batch = collate(as_they_are(scenes[first : first + AT_ONCE]), pack, bank, samples)
             rows.append(self.vectors(batch.to(self.device)).cpu())
         return torch.cat(rows).numpy()

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
+from spclap.data.progress import progress
 from spclap.data.stamp import digest, made_once
 from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
 from spclap.errors import DataError
@@ -89,7 +89,7 @@ class Hearing:
         sounds = (self.corpus.pack(split), self.corpus.bank(split), self.corpus.samples)
         at_once, training = max(AT_ONCE // len(permutations), 1), self.clap.training
         self.clap.eval()
-        for first in tqdm(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):
+        for first in progress(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):
             batch = collate([(s, permutations) for s in scenes[first : first + at_once]], *sounds).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 heard = self.clap.hear(spatialize(*batch.sound))

@@ -9,9 +9,9 @@ import sentencepiece
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
-from tqdm import tqdm
 
 from spclap.data.datadir import load_datadir
+from spclap.data.progress import progress
 from spclap.data.stamp import digest, list_files, made_once
 from spclap.errors import DataError
 from spclap.model.features import StereoMaps, joint_level
@@ -81,7 +81,7 @@ def _statistics(corpus: Corpus, maps: StereoMaps) -> Path:
 def _measure(corpus: Corpus, maps: StereoMaps) -> dict[str, torch.Tensor]:
     sampler, pack, bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
     parts = []
-    for index in tqdm(range(corpus.feats.statistics_scenes), desc=f"statistics of {maps.kind}", unit="scene"):
+    for index in progress(range(corpus.feats.statistics_scenes), desc=f"statistics of {maps.kind}", unit="scene"):
         scene = sampler.draw(np.random.default_rng([corpus.simu.seed, 1, index]), 1 + index % 2, f"statistics-{index}")
         parts.append(maps.maps(joint_level(render(scene, pack, bank, corpus.samples)[None]))[0])
     frames = torch.cat(parts, dim=1)  # (4, frames, bins)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
-from tqdm import tqdm
 
+from spclap.data.progress import progress
 from spclap.engine.batches import Batch, FixedScenes
 from spclap.engine.precision import kinds_in_bfloat16
 from spclap.engine.scene_model import SceneModel
@@ -72,7 +72,7 @@ class SeldTraining(SceneModel):
     def outcomes(self, corpus: Corpus, size: int, images: Path) -> dict[str, np.ndarray]:
         """Of the azimuth vectors that classes have; directions of up to two sources."""
         fixed = FixedScenes(corpus, "test", [size])
-        batches = (fixed[index].to(self.device) for index in tqdm(range(len(fixed)), desc=f"{size}src"))
+        batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{size}src"))
         rows = [self.seld(self.stereo(batch))[1].cpu() for batch in batches]
         scenes, vectors = corpus.fixed("test", size), require_finite(torch.cat(rows).numpy(), "audio")
         found = seld_outcomes(scenes, vectors, self.classes_of)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from spclap.data.config import load_yaml
 from spclap.data.stamp import corpus_digest, read_stamp, require_complete
-from spclap.engine import MODEL
 from spclap.engine.captions import captioner_conf
 from spclap.engine.clap import clap_conf
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.tasks import TASKS
 from spclap.errors import DataError
 from spclap.model.checkpoints import read_checkpoint, require_weights, save_model
+from spclap.recipe import MODEL
 from spclap.scene.corpus import Corpus
 
 

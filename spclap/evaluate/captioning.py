@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from spclap.data.quiet import without
 from spclap.errors import DataError
 from spclap.evaluate.description import Source, dw_sbert, spatial_accuracy
 from spclap.evaluate.results import check_pairs
@@ -128,6 +129,7 @@ def english_java() -> Iterator[None]:
             os.environ[name] = before
 
 
+@without("Picked up JAVA_TOOL_OPTIONS|PTBTokenizer tokenized")
 @english_java()
 def coco_scores(references: list[list[str]], captions: list[str]) -> Values:
     """Counts for BLEU-4, ROUGE-L, METEOR, CIDEr; SPICE and SPIDEr if they can run."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.metrics import choose, ranks
@@ -44,7 +44,7 @@ class Embeddings:
         """(n, dim); every caption is encoded once. DataError for a vector that is not finite."""
         new = [caption for caption in dict.fromkeys(captions) if caption not in self._text]
         new.sort(key=len)  # those of a batch are padded to the longest
-        with tqdm(total=len(new), desc="captions", disable=not new) as bar:
+        with progress(total=len(new), desc="captions") as bar:
             for first in range(0, len(new), batch_size):
                 part = new[first : first + batch_size]
                 ids = self.clap.text_encoder.tokenize(part).to(self.clap.logit_scale.device)

@@ -11,7 +11,7 @@ from torchaudio.functional import spectrogram
 
 from spclap.errors import DataError
 from spclap.model.features import SAMPLE_RATE
-from spclap.model.language import loading, safely
+from spclap.model.language import loading, safely, without_bar
 
 CLAP_RATE = 48000  # Hz, what LAION-CLAP hears
 WINDOW = 10 * CLAP_RATE  # samples
@@ -111,7 +111,8 @@ def _load(name: str) -> nn.Module:
     from transformers import ClapAudioModelWithProjection
 
     load = ClapAudioModelWithProjection.from_pretrained
-    model, info = load(name, output_loading_info=True, weights_only=True, **safely(name))
+    with without_bar():
+        model, info = load(name, output_loading_info=True, weights_only=True, **safely(name))
     unknown = [key for key in info["unexpected_keys"] if not key.startswith(OTHER_PARTS)]
     if info["missing_keys"] or info["mismatched_keys"] or unknown:
         raise DataError(

@@ -27,6 +27,18 @@ def loading(what: str, hint: str) -> Iterator[None]:
         raise DataError(f"{what}: {reason}; {hint}") from error
 
 
+@contextmanager
+def without_bar() -> Iterator[None]:
+    """transformers shows no bar for weights that it loads inside, which takes a moment; downloads keep theirs."""
+    from transformers.utils.logging import set_tqdm_hook
+
+    before = set_tqdm_hook(lambda make, args, options: make(*args, **{**options, "disable": True}))
+    try:
+        yield
+    finally:
+        set_tqdm_hook(before)
+
+
 def safely(name: str) -> dict[str, bool]:
     """Options with which transformers runs no code of `name` and asks the hub only for what is no folder."""
     return {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
@@ -42,7 +54,8 @@ def transformers_model(auto: type, name: str, pretrained: bool):
     if not pretrained:
         config = AutoConfig.from_pretrained(name, **safely(name))
         return auto.from_config(config, trust_remote_code=False).float()
-    model, about = auto.from_pretrained(name, output_loading_info=True, weights_only=True, **safely(name))
+    with without_bar():
+        model, about = auto.from_pretrained(name, output_loading_info=True, weights_only=True, **safely(name))
     absent = sorted(key for key in about["missing_keys"] if not key.startswith("pooler."))
     if absent:
         raise DataError(f"{name}: lacks the weights {', '.join(absent[:3])} ({len(absent)} in all); give another model")

@@ -1,1 +1,3 @@
-"""Which trainings there are, and what files each is made of."""
+"""What a training is made from, and where."""
+
+MODEL = "valid.score.ave.pth"  # average of the best epochs: what is scored, and what later trainings start from

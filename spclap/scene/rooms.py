@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from spclap.data.files import atomic_path
+from spclap.data.progress import progress
 from spclap.data.workers import workers
 from spclap.errors import DataError
 from spclap.scene.directions import DIRECTIONS, zone
@@ -163,11 +163,12 @@ def _simulate(job: tuple) -> tuple[np.ndarray, list[dict]]:
 
 def write_bank(path: Path, split: str, conf: RoomConf, sample_rate: int, seed: list[int], nj: int) -> None:
     """Simulate the rooms of a split into `path`: rirs.npy (n, 2, taps) float32 and table.csv."""
+    import pyroomacoustics  # noqa: F401 - once, before the workers
+
     jobs = [(conf, sample_rate, f"{split}-{i:04d}", [*seed, i]) for i in range(conf.count[split])]
     with workers(nj) as pool:
-        results = list(
-            tqdm(pool.map(_simulate, jobs, chunksize=2), total=len(jobs), desc=f"rooms {split}", unit="room")
-        )
+        rooms = pool.map(_simulate, jobs, chunksize=2)
+        results = list(progress(rooms, total=len(jobs), desc=f"rooms {split}", unit="room"))
     rows = [
         {
             key: json.dumps(np.round(value, 5).tolist()) if isinstance(value, np.ndarray) else value

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from audioset import events_of_clips
 from segments import HOW, Entry, read_segments
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.audio import read_clip
@@ -18,6 +17,7 @@ from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, scp_path, write_splits
 from spclap.data.decode import require_decoder
 from spclap.data.files import atomic_write_text
+from spclap.data.progress import progress
 from spclap.data.stream import CONTAINERS, SUFFIXES
 from spclap.data.workers import workers
 from spclap.errors import DataError
@@ -92,9 +92,10 @@ def locate(
         require_decoder()
     known = reported(out)
     new = [path for *_, path in found if path and (str(path), state(path, conf)) not in known]
+    logging.info("audio files: %d known, %d to read", sum(path is not None for *_, path in found) - len(new), len(new))
     with workers(nj) as pool:
         problems = pool.map(partial(problem_of, conf=conf), new, chunksize=16)
-        shown = tqdm(problems, total=len(new), desc="audio files", unit="clip")
+        shown = progress(problems, total=len(new), desc="audio files", unit="clip")
         known.update(((str(path), state(path, conf)), problem) for path, problem in zip(new, shown, strict=True))
     return [(s, e, path, known[str(path), state(path, conf)] if path else "missing") for s, e, path in found]
 

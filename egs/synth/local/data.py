@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import sounds
-from tqdm import tqdm
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, scp_path, write_splits
 from spclap.data.files import atomic_path
+from spclap.data.progress import progress
 from spclap.data.stamp import Stamp, digest
 
 MIN_SECONDS = 0.5  # for at least one event of the slow kinds
@@ -61,7 +61,7 @@ def write_sounds(splits: dict[str, list[tuple[Clip, sounds.Kind, int]]], conf: S
     if not todo:
         return
     stamp.begin()
-    for number, clip, kind, variant in tqdm(todo, desc="sounds"):
+    for number, clip, kind, variant in progress(todo, desc="sounds", unit="clip"):
         rng = np.random.default_rng([conf.seed, sounds.KINDS.index(kind), number, variant])
         audio = sounds.render(kind, rng, conf.seconds, conf.sample_rate, variant % 2)
         wav = io.BytesIO()
