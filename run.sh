@@ -79,14 +79,18 @@ need() {
   [ -e "$1" ] || die "$1 is missing; stage $2 makes it: $0 --corpus $corpus --stage $2${model:+ --model $model}${ablation:+ --ablation $ablation}"
 }
 
-# Runs one stage's function if it is wanted, with a line before it and, if it made something, its time in a table.
+# Runs one stage's function if it is wanted, with a line before it; its time and memory are shown at the end and, if it
+# made something, kept in a table.
 run_stage() {
-  local number=$1 what=$2 start=$SECONDS began made
+  local number=$1 what=$2 start=$SECONDS began made peak
   if [ "$stage" -gt "$number" ] || [ "$stop_stage" -lt "$number" ]; then return; fi
   log "Stage $number: $what"
   began=$(date '+%Y-%m-%d %H:%M:%S.%N')
+  : >"$SPCLAP_PEAKS"
   "stage$number"
+  peak=$(sort -n "$SPCLAP_PEAKS" | tail -n 1)
   log "Stage $number: done in $((SECONDS - start)) s"
+  costs+=("| $number ${what%%:*} | $((SECONDS - start)) | ${peak:-0} |")
   mkdir -p "$models"
   made=$(find "$datadir" "$dumpdir" "$models" -newermt "$began" \( -name wav.scp -o -name done.json -o -name scores.json \) \
     2>/dev/null || true) # folders of later stages are not there yet
@@ -168,6 +172,10 @@ stage6() {
   python -m spclap.bin.caption --data "$datadir" --dump "$dumpdir" --exp "$models" --ngpu "$ngpu" --conf "${files[@]}"
 }
 
+costs=("| stage | s | memory of its largest program, MB |" "|---|---|---|")
+SPCLAP_PEAKS=$(mktemp)
+export SPCLAP_PEAKS
+trap 'rm -f "$SPCLAP_PEAKS"' EXIT
 run_stage 0 "data lists: egs/$corpus -> $datadir/{train,valid,test}"
 run_stage 1 "simulation: $datadir -> $datadir/{rirs,scenes}"
 run_stage 2 "features: $datadir -> $dumpdir"
@@ -175,3 +183,4 @@ run_stage 3 "pre-training and single-source baseline: $dumpdir -> $models"
 run_stage 4 "multi-source models without and with SCL: $dumpdir -> $models"
 run_stage 5 "scores: $models -> $expdir/results.json"
 run_stage 6 "captions: $models -> $models/captions.md"
+printf '%s\n' "" "${costs[@]}"

@@ -19,7 +19,7 @@ import torch
 from full_size import paper_model
 
 from spclap.data.datadir import load_datadir
-from spclap.engine.iterators import FreshScenes
+from spclap.engine.batches import FreshScenes
 from spclap.model.loss import symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.corpus import Corpus
@@ -48,24 +48,23 @@ def step(
     """One step, part by part; returns its loss and items."""
     device = clap.logit_scale.device
     with clock.part("reading"):
-        _, batch = scenes[number]
-        batch = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
-        ids = clap.text_encoder.tokenize(batch["captions"]).to(device)
+        batch = scenes[number].to(device)
+        ids = clap.text_encoder.tokenize(batch.captions).to(device)
     with clock.part("spatializing"), torch.no_grad():
-        stereo = spatialize(batch["dry"], batch["rirs"], batch["pairs"])
+        stereo = spatialize(*batch.sound)
     content = clap.content_encoder
     with clock.part("front end"), torch.no_grad():
         content.front(content.resample(stereo.mean(dim=1)))  # once more below, where it is part of the encoders
     with clock.part("encoders"), torch.autocast(device.type, torch.bfloat16, enabled=half):
         audio, text = clap.embed_audio(stereo), clap.embed_text(ids)
     with clock.part("loss"):
-        loss = symmetric_info_nce(audio.float(), text.float(), fits(batch["said"], batch["true"]), clap.scale())
+        loss = symmetric_info_nce(audio.float(), text.float(), fits(batch.said, batch.true), clap.scale())
     with clock.part("backward"):
         loss.backward()
     with clock.part("optimiser"):
         optimizer.step()
         optimizer.zero_grad()
-    return float(loss.detach()), len(batch["captions"])
+    return float(loss.detach()), len(batch)
 
 
 def reading(scenes: FreshScenes, clips: int) -> str:

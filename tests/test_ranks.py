@@ -9,9 +9,9 @@ import torch
 from programs import run
 from small_training import CLAP_ONLY, ROOT, SMALL, parameters
 from small_training import train as small_train
-from spclap.engine.models import SceneModel
 from tiny_models import tiny_clap, tiny_roberta
 
+from spclap.engine.scene_model import SceneModel
 from spclap.engine.trained import history
 
 # Batch statistics and dropout differ between ranks by nature, so both are off here.
@@ -35,6 +35,7 @@ KINDS = {
         "task": "clap", **SMALL, **SGD, "text_encoder": "hf", "text_encoder_conf": {"train_layers": 0},
         "permutations": 6, "spatial_encoder": "fixed_masks", "spatial_encoder_conf": {}, "fusion": "directions",
         "fusion_conf": {"depth": 7}, "text_head": "queries", "clause_weight": 1.0, "dim": 15,
+        "pool": {1: 4, 2: 4},
     },
     "structured": {
         "task": "clap", **SMALL, **SGD, "batch": {1: 4}, "fusion": "structured", "text_head": "structured",

@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import resource
 import shlex
 import shutil
 import signal
@@ -59,6 +60,15 @@ def run_main(main: Callable[[], None]) -> None:
     except Stopped as stopped:
         print(f"error: stopped by {signal.Signals(stopped.args[0]).name}; a rerun goes on", file=sys.stderr)
         sys.exit(128 + stopped.args[0])
+    _note_peak()
+
+
+def _note_peak() -> None:
+    """Add to the file that run.sh names how much memory this program and its largest child had at most, in MB."""
+    if path := os.environ.get("SPCLAP_PEAKS"):
+        used = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{used // 1024}\n")
 
 
 def require_gpus(count: int) -> None:
