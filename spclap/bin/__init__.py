@@ -64,9 +64,9 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _note_peak() -> None:
-    """Add to the file that run.sh names how much memory this program and its largest child had at most, in MB."""
+    """Add to the file that run.sh names how much memory this program or its largest child had at most, in MB."""
     if path := os.environ.get("SPCLAP_PEAKS"):
-        used = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         with open(path, "a", encoding="utf-8") as file:
             file.write(f"{used // 1024}\n")
 

@@ -105,7 +105,7 @@ class FreshScenes(Dataset):
         world: int = 1, augmentation: Augmentation | None = None,
         pool: dict[int, int] | None = None,
     ):  # fmt: skip
-        self.corpus, self.batch = corpus, batch
+        self.corpus, self.batch, self.samples = corpus, batch, corpus.samples
         self.sampler, self.pack, self.bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
         self.permutations, self.steps, self.seed, self.rank, self.world = permutations, steps, seed, rank, world
         self.augmentation, self.epoch, self.pool = augmentation or Augmentation(), 0, pool or {}
@@ -124,7 +124,7 @@ class FreshScenes(Dataset):
             name = f"train-{self.epoch}-{step}-{index}"
             scene, rng = self.draw([self.epoch, step, index], sizes[index], name)
             items.append((scene, scene.draw_permutations(self.permutations, rng)))
-        return collate(items, self.pack, self.bank, self.corpus.samples, self.sampler.width)
+        return collate(items, self.pack, self.bank, self.samples, self.sampler.width)
 
 
 class FixedScenes(Dataset):
