@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap.bin import caption, extract, pack, run_main, score, simulate, train
+from spclap.bin import caption, pack, run_main, score, simulate, train
 from spclap.recipe.compose import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,9 +103,9 @@ def artefacts(run: Path) -> Iterator[tuple[Path, str]]:
         yield from ((data / "rirs" / split / name, "simulate") for name in ("rirs.npy", "table.csv", "done.json"))
         yield from ((dump / "clips" / split / f"00000.{kind}", "pack") for kind in ("npy", "json"))
     yield from ((data / name, "simulate") for name in ("simu.yaml", "scenes/test_2src.jsonl", "scenes/done.json"))
-    yield from ((dump / name, "extract") for name in ("tokenizer.model", "statistics.safetensors", "done.json"))
-    yield dump / "content" / "test_2src.npy", "extract"
-    yield dump / "clips" / "done.json", "pack"
+    yield from ((dump / name, "pack") for name in ("clips/done.json", "feats.yaml"))
+    yield from ((path, "train") for path in sorted(dump.glob("tokenizer/*")))
+    yield from ((path, "score") for path in sorted(dump.glob("heard/*/test_2src/*")))
     for name in ("done.json", "config.yaml", "valid.score.ave.pth"):
         yield models / "scl" / name, "train"
     # scores.json is made of outcomes.npz at every stage 5
@@ -122,7 +122,7 @@ def command(name: str, run: Path) -> list[str]:
     if name == "train":
         given += ["--run", "scl", "--conf", layers["conf"], "--corpus", "synth", "--conf_overlay", layers["overlay"]]
     else:
-        conf = {"simulate": "simu", "pack": "feats", "extract": "feats"}.get(name, name)
+        conf = {"simulate": "simu", "pack": "feats"}.get(name, name)
         given += ["--conf", *Recipe(**layers).files(conf)]
     if name in ("score", "caption"):
         given += ["--exp", models]
@@ -133,7 +133,7 @@ def command(name: str, run: Path) -> list[str]:
     return [name, *map(str, given)]
 
 
-PROGRAMS = {"simulate": simulate, "pack": pack, "extract": extract, "train": train, "score": score, "caption": caption}
+PROGRAMS = {"simulate": simulate, "pack": pack, "train": train, "score": score, "caption": caption}
 
 
 def told(name: str, run: Path) -> str:

@@ -34,7 +34,8 @@ class Mutation(NamedTuple):
 
 
 SPLIT = "test_engine.py::test_training_hears_clips_and_rooms_of_the_training_split_alone"
-CONTENT = "test_engine.py::test_dumped_content_is_that_of_the_scene_it_comes_with"
+HEARD = "test_heard.py"
+READ = "test_frozen_layers.py"
 SCENES = "test_scene.py test_spatialize.py -k 'not share_no_room and not number_of_processes'"
 MODEL = "test_model.py"
 TRAIN = 'corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")'
@@ -42,14 +43,14 @@ TEST = TRAIN.replace("train", "test")
 # fmt: off
 MUTATIONS = [Mutation(*fields) for fields in (
     # data
-    ("engine/iterators.py", TRAIN, TEST, "training draws clips and rooms from the test split", SPLIT),
+    ("engine/batches.py", TRAIN, TEST, "training draws clips and rooms from the test split", SPLIT),
     ("scene/corpus.py", "SceneSampler(load_datadir(self.data / split)", 'SceneSampler(load_datadir(self.data / "test")',
      "training draws clips from the test split", SPLIT),
     ("scene/corpus.py", 'self.data / "rirs" / split', 'self.data / "rirs" / "test"', "rooms of the test split", SPLIT),
     ("scene/corpus.py", 'self.dump / "clips" / split', 'self.dump / "clips" / "test"',
      "sounds of the test split", SPLIT),
-    ("bin/extract.py", TRAIN, TEST, "statistics of the test split",
-     "test_engine.py::test_stage_2_learns_from_the_training_split_alone"),
+    ("engine/made.py", TRAIN, TEST, "statistics of the test split",
+     "test_engine.py::test_what_is_made_for_parts_is_made_of_the_training_split_alone"),
     ("data/datadir.py", ', ("original recording", clip.source))', ")", "splits may share a recording",
      "test_datadir.py"),
     ("data/datadir.py", 'tuple(value.split(","))', 'tuple(sorted(value.split(",")))', "labels lose their order",
@@ -127,7 +128,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("model/text_encoder.py", "weights = mask.unsqueeze(-1).to(states.dtype)",
      "weights = torch.ones_like(mask).unsqueeze(-1).to(states.dtype)", "padding counts in pooling",
      MODEL),
-    ("model/spatial_clap.py", "return F.normalize(vectors, dim=1)", "return vectors", "audio of any length",
+    ("model/spatial_clap.py", "return F.normalize(self.fusion(*heard), dim=1)", "return vectors", "audio of any length",
      MODEL),
     ("model/spatial_clap.py", "getattr(self, name).requires_grad_(False)", "getattr(self, name).requires_grad_(True)",
      "frozen parts are trained", MODEL),
@@ -145,22 +146,34 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("model/loss.py", "masked_fill(others,", "masked_fill(others.T,", "fits transposed", MODEL),
     ("model/loss.py", "(F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2",
      "F.cross_entropy(logits, target)", "audio to text alone is learned", MODEL),
-    ("engine/models.py", "self.clause_weight * (apart + away)", "apart + away", "clause_weight is ignored",
+    ("engine/clap.py", "self.clause_weight * (apart + away)", "apart + away", "clause_weight is ignored",
      "test_engine.py -k clause"),
-    ("engine/models.py", "enumerate((content, places[:, None] == places))",
+    ("engine/clap.py", "enumerate((content, places[:, None] == places))",
      "enumerate((places[:, None] == places, content))",
      "halves of Structured exchanged", "test_structured.py"),
-    ("engine/models.py", 'float("nan") if active[row, index] else angle', "angle", "one class at two places",
+    ("engine/seld.py", 'float("nan") if active[row, index] else angle', "angle", "one class at two places",
      "test_seld.py"),
-    ("engine/iterators.py", "[self.seed, epoch, step, index]", "[self.seed, step, index]",
+    ("engine/batches.py", "self.draw([self.epoch, step, index]", "self.draw([step, index]",
      "every epoch has the same scenes", "test_engine.py -k negatives_change"),
-    ("engine/iterators.py", "range(self.rank, len(self.sizes), self.world)", "range(len(self.sizes))",
+    ("engine/batches.py", "range(self.rank, len(sizes), self.world)", "range(len(sizes))",
      "every rank trains on all scenes", "test_engine.py -k negatives_change"),
-    ("engine/iterators.py", "content[part]", "content[: len(scenes[part])]", "content of other scenes", CONTENT),
-    ("bin/extract.py", "encoder(joint_level(render(scene, pack, bank, corpus.samples)[None]).mean(dim=1))",
-     "encoder(render(scene, pack, bank, corpus.samples)[None].mean(dim=1))", "content of another level", CONTENT),
-    ("engine/models.py", "groups.setdefault(scenes[0].size, Embeddings(self.clap)).add(scenes, audio)",
-     "groups[scenes[0].size] = Embeddings(self.clap)\n            groups[scenes[0].size].add(scenes, audio)",
+    ("engine/heard.py", "if part[0].size == scenes[0].size", "", "vectors of other scenes", HEARD),
+    ("engine/heard.py", "every.index(permutation) for", "0 for", "all permutations sound like the first", HEARD),
+    ("engine/heard.py", "default_rng([self.fresh.seed, self.epoch, step])", "default_rng([self.fresh.seed, step])",
+     "every epoch has the same batches", HEARD),
+    ("engine/heard.py", "if number % self.fresh.world == self.fresh.rank:", "if True:", "ranks have all scenes", HEARD),
+    ("engine/heard.py", "self.folder = corpus.dump / \"heard\" / self._digest()",
+     "self.folder = corpus.dump / \"heard\"", "models with other encoders share what was heard", HEARD),
+    ("engine/heard.py", "said_anew(rng), every[rng.integers(len(every))]", "said_anew(rng), every[0]", "SCL alone hears swapped scenes",
+     HEARD),
+    ("engine/masks.py", "level_factor(stereo)[rows] * alone", "level_factor(alone) * alone",
+     "shares of sources that are all of one level", "test_direction_masks.py"),
+    ("model/frozen_layers.py", "    model.eval()\n    try", "    try", "what is kept has dropout", READ),
+    ("model/frozen_layers.py", "(mark, row) not in self.known", "True", "captions are read again", READ),
+    ("model/frozen_layers.py", "masked_fill(mask == 0", "masked_fill(mask == 2", "padding is read", READ),
+    ("engine/clap.py", "groups.setdefault(batch.scenes[0].size, Embeddings(self.clap)).add(batch.scenes, audio)",
+     "groups[batch.scenes[0].size] = Embeddings(self.clap)\n"
+     "            groups[batch.scenes[0].size].add(batch.scenes, audio)",
      "validation within a batch", "test_engine.py -k validation_figures"),
     ("engine/scene_task.py", 'CRITERION = ["valid", "score", "max"]', 'CRITERION = ["valid", "score", "min"]',
      "the worst epochs are kept", "test_engine.py -k average_of_the_best"),
