@@ -13,6 +13,7 @@ from spclap.data import pack as module
 from spclap.data.datadir import load_datadir
 from spclap.data.pack import ClipPack, packed, write_pack
 from spclap.errors import DataError
+from spclap.scene.corpus import Corpus
 
 
 @pytest.fixture
@@ -104,9 +105,8 @@ def test_an_interrupted_run_goes_on_and_another_setting_begins_anew(corpus, tmp_
     assert all(ClipPack(folder / split).ids == wanted for split, wanted in ids.items())
     assert run(corpus, tmp_path / "d", dtype="int16").returncode == 0
     assert np.load(folder / "train" / "00000.npy").dtype == np.int16
-    (tmp_path / "d" / "done.json").write_text('{"complete": true}')
     assert run(corpus, tmp_path / "d", dtype="int16", min_seconds=0.2).returncode == 0
-    assert not (tmp_path / "d" / "done.json").exists()  # features of other clips
+    assert Corpus(corpus.data, tmp_path / "d").feats.clips.min_seconds == 0.2
     bad = run(corpus, tmp_path / "d", min_seconds=60)
     assert bad.returncode == 1 and bad.stderr.count("at least 60 s are needed") == 4  # every bad clip of the split
     wrong = run(corpus, tmp_path / "d", dtype="int8")

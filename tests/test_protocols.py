@@ -118,10 +118,13 @@ def test_equal_captions_tie_to_the_last_bit():
 
 def test_vectors_that_are_not_finite_are_refused():
     found = Embeddings(Hashed())
-    found.add([Scene("0", "r", (source("dog", "left"),))] * 2, np.array([[1.0] * 6, [np.nan] * 6], dtype=np.float32))
-    for protocol in (retrieval, direction):
-        with pytest.raises(DataError, match="audio vector 1 of 2 is not finite"):
-            protocol(found)
+    scenes, vectors = [Scene("0", "r", (source("dog", "left"),))] * 2, np.ones((3, 6), dtype=np.float32)
+    with pytest.raises(DataError, match="3 vectors of 2 scenes"):
+        found.add(scenes, vectors)
+    vectors[1] = np.nan
+    with pytest.raises(DataError, match="audio vector 1 of 2 is not finite"):
+        found.add(scenes, vectors[:2])
+    assert not found.scenes
 
 
 def test_assignment(embeddings):

@@ -51,7 +51,7 @@ def test_batch_that_cannot_be_drawn_is_refused(batch, message):
         ({"fusion": "directions"}, "needs the spatial_encoder masks or fixed_masks"),
         ({"fusion": "frames"}, "dim is 16"),
         ({"fusion": "structured", "text_head": "structured", "clause_weight": 1.0}, "clause_weight is 1.0"),
-        ({"bfloat16": "ture"}, "must be auto, true or false"),
+        ({"bfloat16": "ture"}, "must be auto or one of true, false, maps, words"),
         ({"best_model_criterion": [["valid", "loss", "min"]]}, "the only one is"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

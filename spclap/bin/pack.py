@@ -88,7 +88,9 @@ def main() -> None:
             for split, clips in splits.items():
                 pack(folder / split, clips, rate, conf, pool)
         stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
-    atomic_write_text(args.dump / "feats.yaml", yaml.safe_dump(asdict(feats), sort_keys=False))
+    kept, text = args.dump / "feats.yaml", yaml.safe_dump(asdict(feats), sort_keys=False)
+    if not kept.is_file() or kept.read_text(encoding="utf-8") != text:
+        atomic_write_text(kept, text)
 
 
 if __name__ == "__main__":
