@@ -6,6 +6,7 @@ from pathlib import Path
 import programs
 import torch
 
+from spclap.recipe import MODEL
 from spclap.scene.corpus import Corpus
 
 ROOT = programs.ROOT
@@ -41,5 +42,5 @@ def train(corpus: Corpus, exp: Path, *options: str, task: str = "clap", config: 
     return programs.run("spclap.bin.train", *arguments(corpus, exp, *options, task=task, config=config))
 
 
-def parameters(exp: Path, name: str = "latest.pth") -> dict[str, torch.Tensor]:
+def parameters(exp: Path, name: str = MODEL) -> dict[str, torch.Tensor]:
     return torch.load(exp / name, weights_only=True)

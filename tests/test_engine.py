@@ -23,6 +23,7 @@ from spclap.engine.seld import SeldTask
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.features import StereoMaps
 from spclap.model.loss import symmetric_info_nce
+from spclap.recipe import MODEL
 from spclap.scene.corpus import Corpus
 from spclap.scene.directions import PHRASES
 from spclap.scene.meaning import fits
@@ -135,8 +136,9 @@ def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):
     assert not list(killed.glob(".tmp*"))
 
 
-def test_average_of_the_best_epochs_is_exact(corpus, tmp_path):
+def test_average_of_the_best_epochs_is_exact(corpus, tmp_path, monkeypatch):
     exp = tmp_path / "model"
+    monkeypatch.setattr("spclap.engine.trained.remove_checkpoints", lambda folder: None)
     assert train(corpus, exp, "--max_epoch", "3", "--keep_nbest_models", "2").returncode == 0
     from spclap.engine.trained import history
 
@@ -152,13 +154,14 @@ def test_average_of_the_best_epochs_is_exact(corpus, tmp_path):
 def test_finished_training_is_not_repeated_and_old_settings_are_kept(corpus, tmp_path):
     exp = tmp_path / "model"
     assert train(corpus, exp, "--max_epoch", "1").returncode == 0
-    before = (exp / "checkpoint.pth").stat().st_mtime_ns
+    assert {path.name for path in exp.glob("*.pth")} == {MODEL, MODEL.replace("ave", "ave_1best")}  # no more is kept
+    before = (exp / MODEL).stat().st_mtime_ns
     again = train(corpus, exp, "--max_epoch", "1")
     assert again.returncode == 0 and "up to date" in again.stderr
-    assert (exp / "checkpoint.pth").stat().st_mtime_ns == before
+    assert (exp / MODEL).stat().st_mtime_ns == before
     other = train(corpus, exp, "--max_epoch", "1", config={"optim_conf": {"lr": 2.0e-3}})
     assert other.returncode == 0 and "other settings" in other.stderr
-    assert (tmp_path / "model.old1" / "checkpoint.pth").stat().st_mtime_ns == before
+    assert (tmp_path / "model.old1" / MODEL).stat().st_mtime_ns == before
 
 
 def build(corpus: Corpus, task: type, conf: dict):

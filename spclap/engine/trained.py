@@ -1,10 +1,12 @@
 """What a finished training left behind."""
 
 import argparse
+import json
 import os
 from pathlib import Path
 
 from spclap.data.config import load_yaml
+from spclap.data.files import atomic_write_text
 from spclap.data.stamp import corpus_digest, read_stamp, require_complete
 from spclap.engine.captions import captioner_conf
 from spclap.engine.clap import clap_conf
@@ -91,16 +93,30 @@ def same_corpus(folder: Path, corpus: Corpus) -> bool:
     return read_stamp(folder).get("corpus") == corpus_digest(corpus.data, corpus.dump)
 
 
+def keep_history(folder: Path) -> Path:
+    """history.json of a training that ended: training loss and validation figures (`valid_*`), an entry an epoch."""
+    path, rows = Path(folder) / "history.json", []
+    for epoch, phases in sorted(read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"].items()):
+        valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
+        rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
+    atomic_write_text(path, json.dumps(rows, indent=1) + "\n")
+    return path
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Of a complete training, which nothing goes on from: a few hundred MB."""
+    for pattern in ("[0-9]*epoch.pth", "checkpoint.pth", "latest.pth", "*.best.pth"):
+        for path in Path(folder).glob(pattern):
+            path.unlink()
+
+
 def history(folder: Path) -> list[dict]:
-    """Training loss and validation figures (`valid_*`), one entry an epoch, of a finished training."""
-    path, rows = Path(folder) / "checkpoint.pth", []
+    """What `keep_history` wrote; DataError where there is none."""
+    path = Path(folder) / "history.json"
     try:
-        for epoch, phases in sorted(read_checkpoint(path)["reporter"]["stats"].items()):
-            valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
-            rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
-    except (AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: is no checkpoint of a training: {error!r}; train it again") from error
-    return rows
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: missing or damaged ({error}); train {folder} again") from error
 
 
 def export(folder: Path, out: Path) -> None:
