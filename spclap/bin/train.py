@@ -169,7 +169,7 @@ def run_task(args: argparse.Namespace, run: Run, config: Config, stamp: Stamp) -
     Of several processes that torchrun started, the first one writes.
     """
     from spclap.engine.tasks import TASKS  # seconds of imports that a complete stage need not wait for
-    from spclap.engine.trained import keep_history, remove_checkpoints
+    from spclap.engine.trained import kept_files, remove_checkpoints
 
     warnings.filterwarnings("ignore", category=FutureWarning, module="espnet2")
     task, values, told = task_named(config), theirs(config), explained(run, config, args.options)
@@ -187,7 +187,7 @@ def run_task(args: argparse.Namespace, run: Run, config: Config, stamp: Stamp) -
     except OSError as error:
         raise DataError(f"{args.exp}: {error}; put that right and rerun, it goes on at its last epoch") from error
     if rank() == 0:
-        stamp.write([args.exp / "config.yaml", args.exp / MODEL, keep_history(args.exp)])
+        stamp.write(kept_files(args.exp))
         remove_checkpoints(args.exp)
 
 

@@ -3,10 +3,11 @@
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
 
 from spclap.data.config import load_yaml
-from spclap.data.files import atomic_write_text
+from spclap.data.files import atomic_path, atomic_write_text
 from spclap.data.stamp import corpus_digest, read_stamp, require_complete
 from spclap.engine.captions import captioner_conf
 from spclap.engine.clap import clap_conf
@@ -93,25 +94,27 @@ def same_corpus(folder: Path, corpus: Corpus) -> bool:
     return read_stamp(folder).get("corpus") == corpus_digest(corpus.data, corpus.dump)
 
 
-def keep_history(folder: Path) -> Path:
-    """history.json of a training that ended: training loss and validation figures (`valid_*`), an entry an epoch."""
-    path, rows = Path(folder) / "history.json", []
-    for epoch, phases in sorted(read_checkpoint(Path(folder) / "checkpoint.pth")["reporter"]["stats"].items()):
+def kept_files(folder: Path) -> list[Path]:
+    """What a training that ended leaves: its configuration, the model, a file now, and history.json: training
+    loss and validation figures (`valid_*`), an entry an epoch."""
+    model, path, rows = folder / MODEL, folder / "history.json", []
+    with atomic_path(model) as temporary:
+        shutil.copyfile(model, temporary)
+    for epoch, phases in sorted(read_checkpoint(folder / "checkpoint.pth")["reporter"]["stats"].items()):
         valid = {f"valid_{key}": float(value) for key, value in phases["valid"].items() if isinstance(value, float)}
         rows.append({"epoch": epoch, "train_loss": float(phases["train"]["loss"]), **valid})
     atomic_write_text(path, json.dumps(rows, indent=1) + "\n")
-    return path
+    return [folder / "config.yaml", model, path]
 
 
 def remove_checkpoints(folder: Path) -> None:
     """Of a complete training, which nothing goes on from: a few hundred MB."""
-    for pattern in ("[0-9]*epoch.pth", "checkpoint.pth", "latest.pth", "*.best.pth"):
-        for path in Path(folder).glob(pattern):
-            path.unlink()
+    for path in set(folder.glob("*.pth")) - {folder / MODEL}:
+        path.unlink()
 
 
 def history(folder: Path) -> list[dict]:
-    """What `keep_history` wrote; DataError where there is none."""
+    """The history that `kept_files` wrote; DataError where there is none."""
     path = Path(folder) / "history.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
