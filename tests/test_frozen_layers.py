@@ -69,6 +69,20 @@ def test_a_caption_is_read_once_without_dropout_whoever_asks(encoders, tmp_path)
     torch.testing.assert_close(kept[first.frozen_layers.mark, row], alone)
 
 
+def test_in_training_what_is_kept_has_dropout(encoders):
+    apart = encoders[1]
+    ids = apart.tokenize(CAPTIONS)
+    apart.eval().states(ids)
+    given = []
+    apart._trained[0].register_forward_pre_hook(lambda layer, args: given.append(args[0]))
+    apart.eval().states(ids)
+    apart.train().states(ids)
+    kept, dropped = given
+    gone = (dropped == 0) & (kept != 0)
+    assert 0.05 < gone.float().mean() / (kept != 0).float().mean() < 0.15
+    torch.testing.assert_close(dropped[~gone] * 0.9, kept[~gone])
+
+
 def test_other_weights_read_anew(encoders):
     first, second = encoders
     with torch.no_grad():

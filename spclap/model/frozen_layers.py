@@ -26,7 +26,10 @@ def _without_dropout(model: nn.Module) -> Iterator[None]:
 
 
 class FrozenLayers:
-    """Reads each caption once and keeps the states, without dropout; only the trained layers run every time.
+    """Reads each caption once and keeps the states; only the trained layers run every time.
+
+    In training what was kept has the dropout of a layer once, in place of that in each frozen layer; without any, `single`
+    lost 5 points of direction (docs/LOG.md).
 
     Args: model of transformers; trained, its last layers, each called as layer(states, mask); padding, a token;
     known, states by weights and tokens, which models can share (30 KB a caption with MiniLM).
@@ -36,6 +39,7 @@ class FrozenLayers:
         self.model, self.trained, self.padding = model, list(trained), padding
         self.known: dict[tuple[bytes, tuple[int, ...]], torch.Tensor] = {} if known is None else known
         self.mark = self._digest()
+        self.dropout = getattr(model.config, "hidden_dropout_prob", 0.0)
 
     def _digest(self) -> bytes:
         """Of all weights that the states depend on."""
@@ -51,6 +55,7 @@ class FrozenLayers:
         rows = [(self.mark, tuple(row[:length])) for row, length in zip(ids.tolist(), lengths, strict=True)]
         self._read(sorted({row for mark, row in rows if (mark, row) not in self.known}, key=len), ids)
         states = nn.utils.rnn.pad_sequence([self.known[row].to(ids.device) for row in rows], batch_first=True)
+        states = nn.functional.dropout(states, self.dropout, self.model.training)
         unseen = torch.zeros(mask.shape, device=ids.device).masked_fill(mask == 0, torch.finfo(torch.float32).min)
         for layer in self.trained:
             states = layer(states, unseen[:, None, None].to(states.dtype))
