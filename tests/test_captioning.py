@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import soundfile
 import torch
@@ -122,11 +123,12 @@ def train_captioner(corpus, folder: Path, tag: str, base: Path, changes: dict) -
     """Three steps of a captioner of folder/scl."""
     overlay = folder / f"{tag}_conf" / "train"
     overlay.mkdir(parents=True)
-    small = {**changes, "num_iters_per_epoch": 3, "num_workers": 0, "use_matplotlib": False}
+    pool = {1: 12, 2: 13, 3: 3}
+    small = {**changes, "num_iters_per_epoch": 3, "num_workers": 0, "use_matplotlib": False, "pool": pool}
     (overlay / "caption.yaml").write_text(json.dumps(small))
-    command = [sys.executable, "-m", "spclap.bin.train", "--run", tag, "--conf", base, "--conf_overlay", overlay.parent]
-    command += ["--data", corpus.data, "--dump", corpus.dump, "--exp", folder / tag, "--", "--max_epoch", "1"]
-    result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    layers = ["--run", tag, "--conf", base, "--conf_overlay", overlay.parent]
+    places = ["--data", corpus.data, "--dump", corpus.dump, "--exp", folder / tag]
+    result = programs.run("spclap.bin.train", *layers, *places, "--", "--max_epoch", "1")
     assert result.returncode == 0, result.stderr[-2000:]
 
 
@@ -196,6 +198,7 @@ def test_the_model_listened_to_stays_as_it_was(trained):
     assert any(name.startswith("captioner.") for name in after)
 
 
+@pytest.mark.slow
 def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
     command = [sys.executable, "-m", "spclap.bin.caption", "--data", corpus.data, "--dump", corpus.dump]
     command += ["--exp", trained, "--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
@@ -225,6 +228,7 @@ def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
     assert again.returncode == 1 and f"{kept}: changed since this stage made it" in again.stderr  # nor decoded again
 
 
+@pytest.mark.slow
 def test_an_exported_captioner_says_the_same_of_a_file(trained, corpus, tmp_path):
     command = [sys.executable, "-m", "spclap.cli"]
     run = dict(cwd=ROOT, capture_output=True, text=True)
@@ -247,6 +251,7 @@ def test_an_exported_captioner_says_the_same_of_a_file(trained, corpus, tmp_path
     assert mute.returncode == 1 and "the model has no captioner" in mute.stderr
 
 
+@pytest.mark.slow
 def test_silent_windows_are_said_and_bad_options_refused(trained, corpus, tmp_path):
     export(trained / "scl_captions", tmp_path / "model")
     noise = np.random.default_rng(0).normal(scale=0.1, size=(16000, 2))

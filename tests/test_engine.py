@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import programs
 import pytest
 import torch
 from small_training import CLAP_ONLY, ROOT, SMALL, parameters, train
@@ -115,6 +117,7 @@ def test_what_is_made_for_parts_is_made_of_the_training_split_alone(corpus, tmp_
     assert set(asked) == {"train"} and len(asked) >= 4
 
 
+@pytest.mark.slow
 def test_resume_after_kill_reaches_the_same_parameters(corpus, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert train(corpus, straight, "--max_epoch", "4").returncode == 0
@@ -220,30 +223,32 @@ def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directio
 
 
 def test_seld_weights_reach_the_spatial_encoder(corpus, tmp_path):
-    seld = {k: v for k, v in SMALL.items() if k not in CLAP_ONLY}
-    conf = tmp_path / "seld.yaml"
-    conf.write_text(json.dumps({"task": "seld", **seld}))
-    base = [sys.executable, "-m", "spclap.bin.train", "--data", str(corpus.data), "--dump", str(corpus.dump)]
-    run = [*base, "--config", str(conf), "--exp", str(tmp_path / "seld"), "--", "--max_epoch", "1"]
-    assert subprocess.run(run, cwd=ROOT, capture_output=True).returncode == 0
-    clap = tmp_path / "clap.yaml"
-    clap.write_text(json.dumps({"task": "clap", **SMALL, "optim_conf": {"lr": 0.0}}))
-    run = [*base, "--config", str(clap), "--exp", str(tmp_path / "clap"), "--init", str(tmp_path / "seld")]
-    assert subprocess.run([*run, "--", "--max_epoch", "1"], cwd=ROOT, capture_output=True).returncode == 0
-    source, target = parameters(tmp_path / "seld", "valid.score.ave.pth"), parameters(tmp_path / "clap")
+    seld, clap = tmp_path / "seld", tmp_path / "clap"
+    heard = {key: value for key, value in SMALL.items() if key not in CLAP_ONLY}
+    conf = {"seld": {"task": "seld", **heard}, "clap": {"task": "clap", **SMALL, "optim_conf": {"lr": 0.0}}}
+
+    def trained(name: str, *options, init: Path | None = None):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(json.dumps(conf[name]))
+        places = ["--data", corpus.data, "--dump", corpus.dump, "--exp", tmp_path / name]
+        start = ["--init", init] if init else []
+        return programs.run("spclap.bin.train", "--config", path, *places, *start, "--", *options)
+
+    assert trained("seld", "--max_epoch", "1").returncode == 0
+    assert trained("clap", "--max_epoch", "1", init=seld).returncode == 0
+    source, target = parameters(seld), parameters(clap)
     for name in ("cnn.0.weight", "gru.weight_hh_l1", "middle_linear.bias"):
         torch.testing.assert_close(
             target[f"clap.spatial_encoder.{name}"], source[f"seld.spatial_encoder.{name}"], atol=1e-6, rtol=0
         )
     for init, *option, message in (
-        ("seld", "--spatial_encoder_conf", "hidden=9", "rerun stage 3"),
-        ("seld", "--equal_level", "false", "equal_level is False"),
-        ("clap", "--max_epoch", "3", "is a model of task clap"),
+        (seld, "--spatial_encoder_conf", "hidden=9", "rerun stage 3"),
+        (seld, "--equal_level", "false", "equal_level is False"),
+        (clap, "--max_epoch", "3", "is a model of task clap"),
     ):
-        command = [*run[:-1], str(tmp_path / init), "--", "--max_epoch", "2", *option]
-        other = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        other = trained("clap", "--max_epoch", "2", *option, init=init)
         assert other.returncode == 1 and message in other.stderr
-    assert parameters(tmp_path / "clap").keys() == target.keys()
+    assert parameters(clap).keys() == target.keys()
 
 
 def test_core_imports_without_espnet():

@@ -14,6 +14,7 @@ import soundfile
 from spclap.data.pack import ClipPack
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow  # what is shared here alone takes a minute
 
 
 def run(*arguments, check: bool = True) -> subprocess.CompletedProcess:

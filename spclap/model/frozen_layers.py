@@ -28,7 +28,7 @@ def _without_dropout(model: nn.Module) -> Iterator[None]:
 class FrozenLayers:
     """Reads each caption once and keeps the states; only the trained layers run every time.
 
-    In training what was kept has the dropout of a layer once, in place of that in each frozen layer; without any, `single`
+    In training what was kept has a layer's dropout once, in place of that in each frozen layer; without any, `single`
     lost 5 points of direction (docs/LOG.md).
 
     Args: model of transformers; trained, its last layers, each called as layer(states, mask); padding, a token;
