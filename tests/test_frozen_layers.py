@@ -69,6 +69,16 @@ def test_a_caption_is_read_once_without_dropout_whoever_asks(encoders, tmp_path)
     torch.testing.assert_close(kept[first.frozen_layers.mark, row], alone)
 
 
+def test_no_more_than_a_number_of_captions_are_kept(encoders, monkeypatch):
+    monkeypatch.setattr("spclap.model.frozen_layers.MOST", 3)
+    whole, apart = (encoder.eval() for encoder in encoders)
+    for captions in (CAPTIONS, CAPTIONS[:1], ["a dog a cat", *CAPTIONS[2:]]):
+        ids = apart.tokenize(captions)
+        states, mask = apart.states(ids)
+        torch.testing.assert_close(states[mask.bool()], whole.states(ids)[0][mask.bool()])
+        assert len(apart.frozen_layers.known) <= 3
+
+
 def test_in_training_what_is_kept_has_dropout(encoders):
     apart = encoders[1]
     ids = apart.tokenize(CAPTIONS)

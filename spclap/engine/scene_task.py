@@ -115,7 +115,7 @@ class SceneTask(AbsTask):
         permutations = getattr(args, "permutations", 1)
         steps = args.num_iters_per_epoch
         augmentation = parse(Augmentation, args.augment, "augment")
-        pool = scenes_of_batch(args.pool) if args.pool else {}
+        pool = scenes_of_batch(args.pool, what="pool") if args.pool else {}
         scenes = FreshScenes(corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool)
         return SceneIterFactory(scenes, args.num_workers)
 
@@ -172,20 +172,20 @@ def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, giv
         raise DataError(f"best_model_criterion is {args.best_model_criterion}; the only one is [{CRITERION}]")
     scenes_of_batch(args.batch, max(args.ngpu, 1))
     if args.pool:
-        scenes_of_batch(args.pool)
+        scenes_of_batch(args.pool, what="pool")
     parse(Augmentation, args.augment, "augment")
     if not isinstance(limit := getattr(args, "permutations", 1), int) or limit < 1:
         raise DataError(f"permutations is {limit}; it must be 1 (the true one alone) or a whole number above")
 
 
-def scenes_of_batch(batch: dict, ranks: int = 1) -> dict[int, int]:
+def scenes_of_batch(batch: dict, ranks: int = 1, what: str = "batch") -> dict[int, int]:
     """Number of sources -> scenes a batch, as whole numbers; DataError for others and for what ranks cannot share."""
     try:
         counts = {int(n_sources): int(count) for n_sources, count in batch.items() if int(count)}
     except (AttributeError, TypeError, ValueError):
-        raise DataError(f"batch is {batch}; write number of sources: scenes a batch, such as {{1: 16, 2: 8}}") from None
+        raise DataError(f"{what} is {batch}; write number of sources: scenes, such as {{1: 16, 2: 8}}") from None
     if not counts:
-        raise DataError(f"batch is {batch}; it holds no scenes")
+        raise DataError(f"{what} is {batch}; it holds no scenes")
     for n_sources, count in counts.items():
         if count % ranks:
             raise DataError(f"batch: {count} scenes of {n_sources} source(s) cannot be shared by {ranks} ranks")

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import torch
 from torch import nn
 
+MOST = 40_000  # captions whose states are kept, 1.2 GB with MiniLM; the oldest go
 AT_ONCE = 64  # captions that are read together, those of one length with each other
 
 
@@ -55,6 +57,8 @@ class FrozenLayers:
         rows = [(self.mark, tuple(row[:length])) for row, length in zip(ids.tolist(), lengths, strict=True)]
         self._read(sorted({row for mark, row in rows if (mark, row) not in self.known}, key=len), ids)
         states = nn.utils.rnn.pad_sequence([self.known[row].to(ids.device) for row in rows], batch_first=True)
+        for oldest in list(islice(self.known, max(len(self.known) - MOST, 0))):
+            del self.known[oldest]
         states = nn.functional.dropout(states, self.dropout, self.model.training)
         unseen = torch.zeros(mask.shape, device=ids.device).masked_fill(mask == 0, torch.finfo(torch.float32).min)
         for layer in self.trained:
