@@ -4,10 +4,10 @@ import re
 import sys
 from pathlib import Path
 
+import programs
 import pytest
 import yaml
 
-from spclap import cli
 from spclap.bin.recipe import main as recipe_program
 from spclap.errors import DataError
 from spclap.recipe.compose import Config, Layer, Recipe, tag_of
@@ -233,24 +233,13 @@ def test_header_is_the_first_sentence(home):
     assert header(home / "conf/ablation/thin.yaml") == "Thin: what width is worth"
 
 
-@pytest.fixture
-def config(monkeypatch, capsys):
-    """Runs `spclap config`; exit code, stdout and stderr."""
-    monkeypatch.chdir(ROOT)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["spclap", "config", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
+def config(*words) -> tuple[int, str, str]:
+    """`spclap config`: exit code, stdout and stderr."""
+    ended = programs.run("spclap.cli", "config", *words)
+    return ended.returncode, ended.stdout, ended.stderr
 
 
-def test_show_has_every_key_once_with_its_file(config):
+def test_show_has_every_key_once_with_its_file():
     code, said, _ = config("show", "scl", "--corpus", "esc50", "--", "--batch", "{2: 5}", "--dim=20")
     head, *lines = said.splitlines()
     assert code == 0 and head == "# scl: model/default + train/scl, starts from masks"
@@ -271,13 +260,13 @@ def test_show_has_every_key_once_with_its_file(config):
         ("batch_size: 3", "nobody reads the key `batch_size`"),
     ],
 )
-def test_show_refuses_a_key_that_nobody_reads(config, tmp_path, key, message):
+def test_show_refuses_a_key_that_nobody_reads(tmp_path, key, message):
     write(tmp_path / "train/scl.yaml", key)
     code, _, said = config("show", "scl", "--conf_overlay", tmp_path)
     assert code == 1 and message in said
 
 
-def test_list_has_every_training_with_a_line(config):
+def test_list_has_every_training_with_a_line():
     code, said, _ = config("list")
     assert code == 0
     for run in Recipe(ROOT / "conf").all_runs():

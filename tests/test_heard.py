@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_training import SMALL
 
-from spclap.engine.batches import AT_ONCE, FixedScenes, FreshScenes, Sealed, collate
+from spclap.engine.batches import FixedScenes, FreshScenes, Sealed, collate
 from spclap.engine.clap import ClapTask
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.errors import DataError
@@ -80,7 +80,7 @@ def test_a_pool_holds_every_permutation_as_it_sounds(model, own):
             seen.add((scene.id, permutation))
             for part, anew in zip(batch.heard, heard_anew(model, own, "train", scene, permutation), strict=True):
                 torch.testing.assert_close(part[row], anew, atol=2e-3, rtol=2e-3)  # kept in half precision
-    assert len(seen) == 5 + 2 * 6 or len(seen) > 12
+    assert {permutation for _, permutation in seen} == {(0,), (0, 1), (1, 0)}
 
 
 def test_batches_depend_on_seed_epoch_and_step_and_ranks_share_them(model, own):
@@ -197,4 +197,3 @@ def test_what_is_trained_hears_every_scene_anew(corpus, own):
 def test_a_pool_smaller_than_a_batch_is_refused(model, own):
     with pytest.raises(DataError, match=r"pool is \{1: 5\}, a batch has 4 scenes of 2 source\(s\); give as many"):
         PooledScenes(fresh(own, pool={1: 5}), Hearing(model.clap, own))
-    assert AT_ONCE >= 1

@@ -69,8 +69,7 @@ def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu:
         said: dict[str, str] = {}
         for size in corpus.fixed_counts("test"):
             scenes = corpus.fixed("test", size)
-            sounds = (corpus.pack("test"), corpus.bank("test"), corpus.samples)
-            vectors = model.embed_scenes(scenes, *sounds, f"{folder.name} {size}src")
+            vectors = model.embed_fixed(corpus, "test", size)
             if shuffled:
                 vectors = vectors[np.random.default_rng(0).permutation(len(vectors))]
             for part in np.array_split(np.arange(len(scenes)), -(-len(scenes) // 64)):
