@@ -17,6 +17,7 @@ from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate.markdown import table
 from spclap.recipe.show import listing
+from spclap.space.array import FORMS
 
 
 def shown(name) -> str:
@@ -62,7 +63,8 @@ def embed(args: argparse.Namespace) -> None:
     if args.text:
         vectors.update(captions=np.array(args.text), text=model.embed_text(args.text))
     bar = progress(args.files, desc="recordings", unit="file")
-    done = each(bar, lambda file: model.embed_audio([file])[0], args.strict)
+    array = model.told(args.array)
+    done = each(bar, lambda file: model.embed_audio([file], array=array)[0], args.strict)
     if done:
         files, rows = zip(*done, strict=True)
         vectors.update(files=np.array([str(file) for file in files]), audio=np.stack(rows))
@@ -90,8 +92,10 @@ def caption(args: argparse.Namespace) -> None:
     if not MIN_SECONDS <= seconds < float("inf") or args.beams < 1:
         raise DataError(f"--window is {seconds} s, --beams {args.beams}; they must be {MIN_SECONDS} s and 1 or more")
 
+    array = model.told(args.array)
+
     def say(file: Path) -> None:
-        parts = list(model.caption_windows(file, window=seconds, beams=args.beams))
+        parts = list(model.caption_windows(file, window=seconds, beams=args.beams, array=array))
         for start, end, text in parts:
             when = f" {start:.1f}-{end:.1f} s" if len(parts) > 1 else ""
             print(f"{shown(file)}{when}: {'(silence)' if text is None else text}")
@@ -150,6 +154,7 @@ def parser() -> argparse.ArgumentParser:
     listening = argparse.ArgumentParser(add_help=False)
     listening.add_argument("--model", type=Path, required=True, help="model directory")
     listening.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    listening.add_argument("--array", help=f"what heard the recordings, the model's default if not given: {FORMS}")
     listening.add_argument("--strict", action="store_true", help="stop at the first bad file")
     recording = {"type": Path, "metavar": "FILE", "help": "stereo recording, channel 0 left"}
 

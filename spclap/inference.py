@@ -6,6 +6,7 @@ text = model.embed_text(["a dog barks on the left side, and rain falls in front"
 similarity = audio @ text.T
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,9 @@ from spclap.data.stream import open_stream
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
 from spclap.model.checkpoints import about, load_captioner, load_model
-from spclap.model.features import SAMPLE_RATE
 from spclap.model.spatial_clap import SpatialClap
+from spclap.space.array import SAMPLE_RATE, Array, array_of
+from spclap.space.family import belongs
 
 Recording = str | PathLike | np.ndarray | torch.Tensor
 AT_ONCE = 8  # windows of a recording that are embedded together
@@ -47,7 +49,8 @@ class SpatialCLAP:
 
     Recordings are stereo: files of any rate and length, or arrays (2, samples), channel 0 left, at `sample_rate` Hz
     (needed for arrays alone). One alone, not in a list, counts as a list of one, and so does one caption: the result
-    has one row.
+    has one row. `array` says what heard them, in the words of docs/arrays.md such as "ortf" or "sphere:0.0875"; if not
+    given it is the model's default, `model.clap.array`.
 
     Args: scene_seconds, s, of the scenes that `clap` learned from; what the folder says if not given.
     """
@@ -56,6 +59,7 @@ class SpatialCLAP:
 
     def __init__(self, clap: SpatialClap, folder: Path | None = None, scene_seconds: float | None = None):
         self.clap, self.folder, self._scene_seconds = clap.eval(), folder, scene_seconds
+        self._said: set[Array] = set()  # arrays of which a line said that they are new
 
     @classmethod
     def from_pretrained(
@@ -82,30 +86,59 @@ class SpatialCLAP:
             raise DataError(f"scene_seconds is {seconds}; it must be {MIN_SCENE} s or more")
         return seconds
 
+    @property
+    def arrays(self) -> list[str]:
+        """What the model heard through in training: words for arrays, with ranges; empty if it does not say."""
+        return about(self.folder).get("arrays", []) if self.folder else []
+
+    def told(self, array: Array | str | None) -> Array:
+        """What a recording is heard through. A line says so when training had no such array; DataError for words that
+        name none, and for a model that cannot be told."""
+        known = self.clap.array
+        if array is None:
+            return known
+        array = array_of(array) if isinstance(array, str) else array
+        if not self.clap.told and array != known:
+            raise DataError(f"array {array}: this model cannot be told what it hears through, it learned {known} alone")
+        if self.arrays and not belongs(array, self.arrays) and array not in self._said:
+            logging.warning("array %s: trained on %s, so it may hear less well", array, ", ".join(self.arrays))
+            self._said.add(array)
+        return array
+
     def listen(
-        self, recording: Recording, sample_rate: int | None = None, window: float | None = None, name: str = "recording"
+        self,
+        recording: Recording,
+        sample_rate: int | None = None,
+        window: float | None = None,
+        name: str = "recording",
+        array: Array | str | None = None,
     ) -> Iterator[Heard]:
         """A recording window by window, one after the other, the last one at its end; `window` s, `scene_seconds` if
         not given. DataError as of `embed_audio`, at the end of the recording if need be."""
-        stream = _stream(recording, sample_rate, name)
+        stream, array = _stream(recording, sample_rate, name), self.told(array)
         parts = windows(stream, self.sample_rate, self.scene_seconds, window)
         with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
             while batch := list(islice(parts, AT_ONCE)):
-                yield from self._hear(batch)
+                yield from self._hear(batch, array)
                 bar.update(batch[-1].end - bar.n)
 
     @torch.inference_mode()
-    def _hear(self, batch: list[Window]) -> list[Heard]:
+    def _hear(self, batch: list[Window], array: Array) -> list[Heard]:
         sounding = [part.audio for part in batch if part.audio is not None]
         vectors = iter(())
         if sounding:
             stereo = torch.from_numpy(np.stack(sounding)).to(self.device)
-            vectors = iter(self.clap.embed_audio(stereo).float().cpu().numpy())
+            vectors = iter(self.clap.embed_audio(stereo, [array]).float().cpu().numpy())
         return [
             Heard(part.start, part.end, None if part.audio is None else next(vectors), part.energy) for part in batch
         ]
 
-    def embed_audio(self, recordings: Recording | Sequence[Recording], sample_rate: int | None = None) -> np.ndarray:
+    def embed_audio(
+        self,
+        recordings: Recording | Sequence[Recording],
+        sample_rate: int | None = None,
+        array: Array | str | None = None,
+    ) -> np.ndarray:
         """Recordings -> (n, dim).
 
         The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy.
@@ -114,11 +147,13 @@ class SpatialCLAP:
         recordings = _listed(recordings)
         if not len(recordings):
             raise DataError("no recordings; give at least one")
-        return np.stack([self._pooled(item, sample_rate, f"recording {i}") for i, item in enumerate(recordings)])
+        array = self.told(array)
+        rows = (self.listen(item, sample_rate, None, f"recording {i}", array) for i, item in enumerate(recordings))
+        return np.stack([self._pooled(row) for row in rows])
 
-    def _pooled(self, recording: Recording, sample_rate: int | None, name: str) -> np.ndarray:
+    def _pooled(self, windows: Iterator[Heard]) -> np.ndarray:
         total, count = np.zeros(self.clap.dim), 0
-        for heard in self.listen(recording, sample_rate, name=name):
+        for heard in windows:
             if heard.vector is not None:
                 total, only, count = total + heard.energy * heard.vector, heard.vector, count + 1
         return only if count == 1 else (total / np.linalg.norm(total)).astype(np.float32)
@@ -131,16 +166,25 @@ class SpatialCLAP:
         return load_captioner(self.folder, self.clap.dim, self.device)
 
     def caption(
-        self, recordings: Recording | Sequence[Recording], sample_rate: int | None = None, beams: int = 1
+        self,
+        recordings: Recording | Sequence[Recording],
+        sample_rate: int | None = None,
+        beams: int = 1,
+        array: Array | str | None = None,
     ) -> list[str]:
         """What recordings as a whole are about, and where; greedy or with `beams`."""
-        return self._say(self.embed_audio(recordings, sample_rate), beams)
+        return self._say(self.embed_audio(recordings, sample_rate, array), beams)
 
     def caption_windows(
-        self, recording: Recording, sample_rate: int | None = None, window: float | None = None, beams: int = 1
+        self,
+        recording: Recording,
+        sample_rate: int | None = None,
+        window: float | None = None,
+        beams: int = 1,
+        array: Array | str | None = None,
     ) -> Iterator[tuple[float, float, str | None]]:
         """Start and end in s of every window of a recording and what it is about, None where it is silent."""
-        for heard in self.listen(recording, sample_rate, window):
+        for heard in self.listen(recording, sample_rate, window, array=array):
             yield heard.start, heard.end, None if heard.vector is None else self._say(heard.vector[None], beams)[0]
 
     @torch.inference_mode()

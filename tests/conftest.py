@@ -10,33 +10,33 @@ from programs import ROOT, run
 from spclap.data.datadir import Clip, write_splits
 from spclap.data.pack import ClipPack, write_pack
 from spclap.recipe.compose import Recipe
+from spclap.scene.bank import RirBank
 from spclap.scene.conf import SceneConf
 from spclap.scene.corpus import Corpus
-from spclap.scene.rooms import RirBank, RoomConf, write_bank
+from spclap.scene.rooms import RoomConf, write_bank
 from spclap.scene.sampler import SceneSampler
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported; without it, it tries for half a minute
 RATE = 16000
 ROOMS = RoomConf(
     count={"train": 3},
+    arrays={"pair:0.17": 1},
     places_per_direction=2,
     length=[4.0, 6.0],
     width=[4.0, 6.0],
     height=[2.6, 3.2],
     rt60=[0.15, 0.25],
-    spacing=0.17,
     mic_height=[1.0, 1.8],
     source_height=[0.8, 2.0],
     distance=[1.0, 1.5],
     wall_margin=0.4,
-    rir_seconds=0.256,
 )
 
 
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory) -> RirBank:
     folder = tmp_path_factory.mktemp("rirs")
-    write_bank(folder, "train", ROOMS, RATE, [7], nj=1)
+    write_bank(folder, "train", {"paper": ROOMS}, 0.256, [7], nj=1)
     return RirBank(folder)
 
 
@@ -61,7 +61,7 @@ def pack(tmp_path_factory, clips) -> ClipPack:
 
 @pytest.fixture(scope="session")
 def sampler(clips, bank) -> SceneSampler:
-    return SceneSampler(clips, bank, SceneConf(seconds=1.0, level_db=3.0, fixed={}))
+    return SceneSampler(clips, bank, SceneConf(seconds=1.0, level_db=3.0, rooms="paper", fixed={}))
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ import torch
 
 from spclap.data.pack import ClipPack, write_pack
 from spclap.scene.augment import EQ_OCTAVES, Augmentation, equalise
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.scene import read_scenes, write_scenes
 from spclap.scene.spatialize import dry_window, render
+from spclap.space.directions import DIRECTIONS
 
 RATE = 16000
 

@@ -10,7 +10,7 @@ from spclap.model.fusion.directions import Directions
 from spclap.model.fusion.frames import Frames
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
 from spclap.model.text_encoder import HFText
-from spclap.scene.directions import DIRECTIONS
+from spclap.space.directions import DIRECTIONS
 
 
 def noise(*shape, seed=0):

@@ -25,8 +25,8 @@ from spclap.model.checkpoints import load_captioner
 from spclap.model.folders import write_sums
 from spclap.scene.caption import caption_at, scene_caption
 from spclap.scene.corpus import Corpus
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.spatialize import render
+from spclap.space.directions import DIRECTIONS
 
 CAPTIONS = ["sound 1 on the left side", "sound 2 in front", "kind1 in the front-left, and kind2 in front"]
 CAPTION = {

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from spclap.evaluate.ceilings import ceilings, lateral_angle
-from spclap.scene.directions import direction_of
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import direction_of
 
 
 def test_lateral_angle_is_that_of_the_delay():
@@ -33,7 +33,7 @@ def test_elevation_takes_words_from_the_delay_and_shared_captions_from_assignmen
         Scene("s", "r", (Source("dog", "a dog", ("dog",), row, "right", 84.0, 0.0, 0.0),)) for row in (0, 1)
     ]  # fmt: skip
     found = ceilings(right, Raised())
-    assert found["delay_alone"]["direction_1src"].tolist() == [100, 0]
+    assert found["direct_sound"]["direction_1src"].tolist() == [100, 0]
     assert found["ceiling"]["direction_1src"].tolist() == [100, 100]
     cow = Source("cow", "an animal", ("cow",), 0, "left", -60.0, 0.0, 0.0, captions=("a cow", "an animal"))
     ewe = Source("ewe", "an animal", ("sheep",), 1, "right", 60.0, 0.0, 0.0, captions=("a ewe", "an animal"))

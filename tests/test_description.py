@@ -5,7 +5,7 @@ import pytest
 
 from spclap.evaluate.description import dw_sbert, parse, spatial_accuracy
 from spclap.scene.caption import caption_at
-from spclap.scene.directions import DIRECTIONS
+from spclap.space.directions import DIRECTIONS
 
 
 def same(first, second) -> np.ndarray:

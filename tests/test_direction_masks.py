@@ -10,9 +10,9 @@ from spclap.engine.masks import MaskTraining
 from spclap.model.content_encoder import YamNet
 from spclap.model.direction_masks import FixedMasks, LearnedMasks, SteeredSpectrum, delays_of, mask_loss
 from spclap.model.features import level_factor
-from spclap.scene.directions import DIRECTIONS, center
 from spclap.scene.rooms import SPEED_OF_SOUND
 from spclap.scene.spatialize import spatialize
+from spclap.space.directions import DIRECTIONS, center
 
 SPACING = 0.17
 

@@ -26,11 +26,11 @@ from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.features import StereoMaps
 from spclap.model.loss import symmetric_info_nce
 from spclap.recipe import MODEL
+from spclap.scene.bank import RirBank
 from spclap.scene.corpus import Corpus
-from spclap.scene.directions import PHRASES
 from spclap.scene.meaning import fits
-from spclap.scene.rooms import RirBank
 from spclap.scene.spatialize import render, spatialize
+from spclap.space.directions import PHRASES
 
 
 def test_negatives_change_every_epoch_and_depend_on_seed_epoch_and_index_alone(corpus):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from spclap.scene.head import Head, HeadConf, diffuse_tail, read_head, write_head_bank
 
 from spclap.errors import DataError
-from spclap.scene.directions import DIRECTIONS, direction_of
-from spclap.scene.head import Head, HeadConf, diffuse_tail, read_head, write_head_bank
-from spclap.scene.rooms import RirBank
+from spclap.scene.bank import RirBank
+from spclap.space.directions import DIRECTIONS, direction_of
 
 RATE = 16000
 

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import torch
 
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.meaning import fits, fits_of, statements
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import DIRECTIONS
 
 CLIPS = {  # clip -> label and captions, the specific one first
     "blackbird": ("blackbird", ("a blackbird sings", "a bird calls")),

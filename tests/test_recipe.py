@@ -57,7 +57,7 @@ def finished(tmp_path_factory) -> Path:
 def test_results_hold_what_a_reader_expects(finished):
     rows = json.loads((finished / "exp" / "results.json").read_text())
     keys = {"corpus", "high", "low", "metric", "n", "seed", "tag", "value"}
-    limits = ("ceiling", "delay_alone")  # what could be had, without interval
+    limits = ("ceiling", "direct_sound")  # what could be had, without interval
     assert all(row.keys() == (keys if row["tag"] in limits else keys | {"clips"}) for row in rows)
     metrics = {row["metric"] for row in rows if row["tag"] == "scl"}
     names = [f"r{k}_{way}_{n}src" for k in (1, 5, 10) for way in ("a2t", "t2a") for n in (1, 2, 3)]

@@ -7,8 +7,8 @@ import pytest
 
 from spclap.errors import DataError
 from spclap.scene.caption import from_left_to_right, scene_caption
-from spclap.scene.directions import DIRECTIONS, EDGES, center, direction_of, zone
 from spclap.scene.scene import Scene, Source, read_scenes, write_scenes
+from spclap.space.directions import DIRECTIONS, EDGES, center, direction_of, zone
 
 
 def source(name: str, direction: str) -> Source:

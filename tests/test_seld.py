@@ -16,9 +16,9 @@ from spclap.errors import DataError
 from spclap.evaluate.seld import seld_outcomes
 from spclap.model.seld import Seld
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder
-from spclap.scene.directions import center
 from spclap.scene.meaning import statements
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import center
 
 MINI = Path(__file__).resolve().parents[1] / "egs" / "mini"
 

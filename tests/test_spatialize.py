@@ -13,18 +13,37 @@ from scipy.signal import fftconvolve
 
 from spclap.data.pack import ClipPack, write_pack
 from spclap.scene import rooms
-from spclap.scene.rooms import SPEED_OF_SOUND, _pair, _source_position, image_source_rirs, simulate_room, write_bank
+from spclap.scene.rirs import Listener, room_rirs
+from spclap.scene.rooms import simulate_room, write_bank
 from spclap.scene.scene import Source
 from spclap.scene.spatialize import dry_parts, dry_window, render, spatialize
+from spclap.space.array import SPEED_OF_SOUND, array_of
+from spclap.space.directions import DIRECTIONS, direction_of, zone
 
 SIZE = np.array([6.0, 6.0, 3.0])
 CENTER = np.array([3.0, 3.0, 1.5])
 
 
+def listener(text="pair:0.17", yaw=0.7, middle=CENTER) -> Listener:
+    return Listener(array_of(text), np.array(middle, dtype=float), yaw)
+
+
+def source_at(hears: Listener, azimuth: float, distance: float, height: float) -> np.ndarray:
+    """By the angle on a map of the room, clockwise from where the array looks."""
+    angle = hears.yaw - np.deg2rad(azimuth)
+    return np.array([*(hears.middle[:2] + distance * np.array([np.cos(angle), np.sin(angle)])), height])
+
+
+def microphones(hears: Listener) -> np.ndarray:
+    """(2, 3) m, left one first, by the same angle."""
+    half = hears.array.spacing / 2
+    return np.stack([source_at(hears, side, half, hears.middle[2]) for side in (-90, 90)])
+
+
 def rirs_at(azimuths, distance=1.5, yaw=0.7, rt60=0.2):
-    mics = _pair(CENTER, yaw, ROOMS.spacing)
-    sources = np.stack([_source_position(CENTER, yaw, a, distance, 1.5) for a in azimuths])
-    return image_source_rirs(SIZE, rt60, mics, sources, RATE, 4096), mics, sources
+    hears = listener(yaw=yaw)
+    sources = np.stack([source_at(hears, azimuth, distance, 1.5) for azimuth in azimuths])
+    return room_rirs(SIZE, rt60, hears, sources, 4096), microphones(hears), sources
 
 
 def first_arrival(rir):
@@ -36,7 +55,7 @@ def test_arrival_time_difference_follows_geometry_at_37_azimuths():
     azimuths = np.linspace(-90, 90, 37)
     rirs, mics, sources = rirs_at(azimuths)
     for azimuth, rir, source in zip(azimuths, rirs, sources, strict=True):
-        distances = np.linalg.norm(mics - source[:, None], axis=0)
+        distances = np.linalg.norm(mics - source, axis=1)
         expected = (distances[1] - distances[0]) / SPEED_OF_SOUND * RATE
         direct = [np.argmax(np.abs(r[: first_arrival(r) + 8])) for r in rir]
         assert abs((direct[1] - direct[0]) - expected) <= 1, azimuth
@@ -49,61 +68,78 @@ def test_a_source_on_the_left_reaches_the_left_channel_first_and_louder():
     assert np.abs(rir[0]).max() > np.abs(rir[1]).max()
 
 
-def test_mirrored_source_swaps_the_channels():
-    mics = _pair(CENTER, np.pi / 2, 0.17)  # looking along +y in the middle of the room: the room is its own mirror
-    sources = np.stack([_source_position(CENTER, np.pi / 2, a, 1.4, 1.2) for a in (-35.0, 35.0)])
-    left, right = image_source_rirs(SIZE, 0.2, mics, sources, RATE, 4096)
-    np.testing.assert_allclose(left, right[::-1], atol=1e-6)
+@pytest.mark.parametrize("text", ["pair:0.17", "ortf", "ms", "panned", "sphere:0.0875"])
+def test_mirrored_source_swaps_the_channels(text):
+    hears = listener(text, np.pi / 2)  # looking along +y in the middle of the room: the room is its own mirror
+    sources = np.stack([source_at(hears, azimuth, 1.4, 1.2) for azimuth in (-35.0, 35.0)])
+    left, right = room_rirs(SIZE, 0.2, hears, sources, 4096)
+    np.testing.assert_allclose(left, right[::-1], atol=1e-5)
+    assert np.abs(left - right).max() > 1e-3
 
 
+@pytest.mark.parametrize("text", ["pair:0.17", "xy:90", "sphere:0.0875"])
 @pytest.mark.parametrize("rt60", [0.15, 0.2, 0.26])
-def test_decay_follows_rt60(rt60):
-    size = np.array([5.0, 4.0, 2.8])
-    mics = _pair(np.array([2.2, 1.9, 1.5]), 0.3, 0.17)
-    rirs = image_source_rirs(size, rt60, mics, np.array([[3.9, 2.9, 1.2]]), RATE, 8192)
+def test_decay_follows_rt60(rt60, text):
+    size, hears = np.array([5.0, 4.0, 2.8]), listener(text, 0.3, [2.2, 1.9, 1.5])
+    rirs = room_rirs(size, rt60, hears, np.array([[3.9, 2.9, 1.2]]), 8192)
     measured = pra.experimental.measure_rt60(rirs[0, 0], RATE, decay_db=20)
     assert measured == pytest.approx(rt60, rel=0.3)  # Sabine's formula is that good in small rooms
 
 
-def test_room_table_tells_the_geometry():
-    rirs, rows = simulate_room(ROOMS, RATE, "x", [3])
-    again, _ = simulate_room(ROOMS, RATE, "x", [3])
+def test_one_array_hears_all_places_of_a_room_as_its_table_says():
+    rirs, rows = simulate_room(ROOMS, "paper", "x", 4096, [3])
+    again, _ = simulate_room(ROOMS, "paper", "x", 4096, [3])
     np.testing.assert_array_equal(rirs, again)
+    assert len({(*row["middle"], row["yaw"], row["array"]) for row in rows}) == 1
     for rir, row in zip(rirs, rows, strict=True):
-        distance = np.linalg.norm(row["mics"] - row["source"], axis=1)
+        hears = listener(row["array"], row["yaw"], row["middle"])
+        distance = np.linalg.norm(microphones(hears) - row["source"], axis=1)
         lead = (distance[1] - distance[0]) / SPEED_OF_SOUND * RATE
         direct = [np.argmax(np.abs(r[: first_arrival(r) + 8])) for r in rir]
         assert abs((direct[1] - direct[0]) - lead) <= 1
-        assert np.linalg.norm(row["mics"][0] - row["mics"][1]) == pytest.approx(ROOMS.spacing)
+        sine = np.clip((distance[0] - distance[1]) / 0.17, -1, 1)
+        assert row["azimuth"] == pytest.approx(np.rad2deg(np.arcsin(sine)), abs=3 + 8 * abs(sine) ** 20)
+        assert direction_of(row["azimuth"]) == row["direction"]
         assert np.all(row["source"] > 0) and np.all(row["source"] < row["size"])
+
+
+def test_a_source_above_the_array_lies_nearer_to_its_middle_plane_than_the_map_says():
+    hears = listener()
+    up = source_at(hears, 80.0, 1.0, CENTER[2] + 1.0)
+    assert hears.lateral(up) == pytest.approx(np.rad2deg(np.arcsin(np.sin(np.deg2rad(80)) / 2**0.5)))
+    assert hears.lateral(source_at(hears, 80.0, 1.0, CENTER[2])) == pytest.approx(80)
 
 
 def test_rooms_are_drawn_evenly_and_simulated_with_what_their_table_says(monkeypatch):
     asked = []
 
-    def simulated(size, rt60, microphones, sources, sample_rate, taps):
-        asked.append((*size, rt60, *microphones.T.ravel(), *sources.ravel()))
+    def simulated(size, rt60, hears, sources, taps):
+        asked.extend((*size, rt60, str(hears.array), *hears.middle, hears.yaw, *source) for source in sources)
         return np.ones((len(sources), 2, taps), np.float32)
 
-    monkeypatch.setattr(rooms, "image_source_rirs", simulated)
-    conf = replace(ROOMS, spacing=[0.15, 0.2])
-    table = [row for seed in range(120) for row in simulate_room(conf, RATE, "x", [seed])[1]]
-    said = [(*r["size"], r["rt60"], *r["mics"].ravel(), *r["source"].ravel()) for r in table]
-    np.testing.assert_array_equal(asked, said)
+    monkeypatch.setattr(rooms, "room_rirs", simulated)
+    conf = replace(ROOMS, arrays={"pair:0.15-0.2": 3, "ortf": 1})
+    table = [row for seed in range(160) for row in simulate_room(conf, "paper", "x", 8, [seed])[1]]
+    said = [(*r["size"], r["rt60"], r["array"], *r["middle"], r["yaw"], *r["source"]) for r in table]
+    assert asked == said
     each = table[:: 5 * conf.places_per_direction]
+    assert np.mean([row["array"] == "ortf" for row in each]) == pytest.approx(0.25, abs=0.1)
     size = np.array([row["size"] for row in each])
-    spacing = [np.linalg.norm(row["mics"][0] - row["mics"][1]) for row in each]
-    away = [np.linalg.norm((row["source"] - row["mics"].mean(axis=0))[:2]) for row in table]
+    spacing = [float(row["array"].split(":")[1]) for row in each if row["array"] != "ortf"]
+    away = [np.linalg.norm((row["source"] - row["middle"])[:2]) for row in table]
     heights = [row["source"][2] for row in table]
-    turned = [row["azimuth"] for row in table]
-    for values, (low, high) in (
-        ([row["rt60"] for row in each], conf.rt60), (size[:, 0], conf.length), (size[:, 1], conf.width),
-        (size[:, 2], conf.height), (spacing, conf.spacing), (away, conf.distance), (heights, conf.source_height),
-        (turned, (-90, 90)),
+    for values, (low, high), near in (
+        ([row["rt60"] for row in each], conf.rt60, 0.1), (size[:, 2], conf.height, 0.1), (spacing, [0.15, 0.2], 0.1),
+        (heights, conf.source_height, 0.1), ([row["yaw"] for row in each], [0, 2 * np.pi], 0.1),
+        (size[:, 0], conf.length, 0.2), (size[:, 1], conf.width, 0.2), (away, conf.distance, 0.15),
     ):  # fmt: skip
         assert low - 1e-6 <= min(values) and max(values) <= high + 1e-6
-        assert np.mean(values) == pytest.approx((low + high) / 2, abs=0.1 * (high - low))
-        assert np.std(values) == pytest.approx((high - low) / 12**0.5, rel=0.2)
+        assert np.mean(values) == pytest.approx((low + high) / 2, abs=near * (high - low))
+        assert np.std(values) == pytest.approx((high - low) / 12**0.5, rel=0.25)
+    for direction in DIRECTIONS:
+        low, high = zone(direction)
+        found = [row["azimuth"] for row in table if row["direction"] == direction]
+        assert low <= min(found) and max(found) <= high and np.std(found) > (high - low) / 5
 
 
 def test_a_room_with_a_longer_rt60_decays_longer():
@@ -111,21 +147,22 @@ def test_a_room_with_a_longer_rt60_decays_longer():
     late = []
     for rt60 in (0.15, 0.2, 0.25):
         conf = replace(ROOMS, rt60=[rt60, rt60], length=[5.0, 5.0], width=[4.0, 4.0], height=[2.8, 2.8])
-        rirs, _ = simulate_room(conf, RATE, "x", [1])
+        rirs, _ = simulate_room(conf, "paper", "x", 4096, [1])
         late.append(np.square(rirs[..., round(0.06 * RATE) :]).sum() / np.square(rirs).sum())
     assert late[1] > 1.5 * late[0] and late[2] > 1.5 * late[1]
 
 
 def test_table_on_disk_fits_the_bank(bank):
     assert len(bank.table) == 3 * 5 * ROOMS.places_per_direction
-    for room in bank.rooms:
+    for room in bank.rooms():
         assert len(bank.rows(room, "front")) == ROOMS.places_per_direction
     assert len(json.loads(bank.table.source[0])) == 3
 
 
 def test_number_of_processes_changes_nothing(tmp_path):
+    conf = replace(ROOMS, count={"train": 1}, arrays={"sphere:0.07-0.1": 1})
     for nj in (1, 2):
-        write_bank(tmp_path / str(nj), "train", ROOMS, RATE, [7], nj)
+        write_bank(tmp_path / str(nj), "train", {"paper": ROOMS, "other": conf}, 0.256, [7], nj)
     for name in ("rirs.npy", "table.csv"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
@@ -143,8 +180,10 @@ def test_splits_share_no_room(corpus):
         ("rt60", [0.26], "rt60 is"),
         ("length", [7.0, 4.0], "in order"),
         ("distance", 1.5, "must be .low, high."),
-        ("spacing", 0, "spacing is 0"),
-        ("spacing", 0.9, "outside a room"),
+        ("arrays", {}, "name at least one"),
+        ("arrays", {"pair:0.17": 0}, "share above 0"),
+        ("arrays", {"pair:0.1-0.9": 1}, "outside a room"),
+        ("arrays", {"pear:0.1": 1}, "is none of: ortf"),
         ("mic_height", [2.0, 2.7], "outside a room"),
         ("count", {"train": 0}, "count of train is 0"),
     ],

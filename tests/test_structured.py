@@ -9,9 +9,9 @@ import torch
 from spclap.engine.batches import Batch
 from spclap.engine.clap import StructuredTraining
 from spclap.errors import DataError
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.meaning import statements
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import DIRECTIONS
 
 
 def scene(what: str, where: int) -> Scene:

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-NO_MODELS = ("ceiling", "delay_alone")  # rows that say what could be had, shown last
+NO_MODELS = ("ceiling", "direct_sound")  # rows that say what could be had, shown last
 NUMBERS = ("value", "low", "high", "n")
 DOCUMENTS = {  # what else is written below a folder of results
     "Size and speed": "architectures.md",

@@ -1,10 +1,10 @@
-"""Score trained models in places that they were not trained on: other microphones, other rooms, a measured head."""
+"""Score trained models in many places, told what they hear through and not: other arrays and rooms, measured heads."""
 
 import argparse
 import json
 import logging
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,18 @@ from spclap.evaluate import markdown
 from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.evaluate.results import FixedSet
+from spclap.scene.bank import RirBank
 from spclap.scene.corpus import Corpus
-from spclap.scene.head import HeadConf, read_head, write_head_bank
-from spclap.scene.rooms import RirBank, RoomConf, write_bank
+from spclap.scene.heads import MeasuredConf, write_head_bank
+from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import Scene
+from spclap.space.array import SAMPLE_RATE, Array, array_of
+from spclap.space.sofa import read_head
 
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
 Scenes = dict[int, list[Scene]]  # number of sources -> scenes
+OWN, NOTHING = "its own", "nothing"  # what a model can be told beside the words for an array
 
 
 @dataclass(frozen=True)
@@ -34,41 +38,55 @@ class GeneralizeConf:
     """conf/generalize.yaml."""
 
     seed: int
-    rooms: int
-    scenes: dict[int, int]
-    conditions: dict[str, dict]
-    heads: dict[str, dict]
+    rooms: int  # of each place
+    scenes: dict[int, int]  # number of sources -> scenes of each place
+    places: dict[str, dict]  # name -> what changes in the rooms of the fixed scenes; `told`: arrays beside the own
+    measured: dict[str, dict]  # name -> see MeasuredConf
 
     def __post_init__(self):
         if self.rooms < 1 or not self.scenes or min(self.scenes.values()) < 1:
             raise ValueError(f"rooms is {self.rooms} and scenes {self.scenes}; both must be 1 or more")
 
 
-def banks(conf: GeneralizeConf, corpus: Corpus, folder: Path, sofa: Path | None, nj: int) -> dict[str, RirBank]:
-    """Impulse responses of every condition, written below `folder`."""
-    rooms, rate = corpus.simu.rooms, corpus.simu.sample_rate
-    base, seed = {**asdict(rooms), "count": {"test": conf.rooms}}, conf.seed
-    changed = {
-        n: parse(RoomConf, {**base, **(values or {})}, f"conditions: {n}") for n, values in conf.conditions.items()
-    }
-    shapes = {name: parse(HeadConf, values or {}, f"heads: {name}") for name, values in conf.heads.items()}
-    if sofa is None and shapes:
-        logging.warning("no --sofa, so no measured head: %s are left out", ", ".join(shapes))
-    elif sofa:
-        head, taps = read_head(sofa, rate), round(rooms.rir_seconds * rate)
-        for name, shape in shapes.items():
-            write_head_bank(folder / name, head, shape, conf.rooms, taps, rate, [seed, 8])
-    for name, room in changed.items():
-        write_bank(folder / name, "test", room, rate, [seed, 7], nj)
-    return {name: RirBank(folder / name) for name in (*changed, *(shapes if sofa else ()))}
+@dataclass(frozen=True)
+class Place:
+    """Where models are scored, and the arrays that they are told there beside the place's own."""
+
+    bank: RirBank
+    told: list[str]
 
 
-def outcomes(model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str) -> Values:
-    """Direction and assignment per scene of a model in one condition."""
+def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[str, Place]:
+    """Impulse responses of every place, written below `folder`; measured ones that are not there are left out."""
+    simu, out = corpus.simu, {}
+    base = {**simu.settings[simu.scenes.rooms], "count": {"test": conf.rooms}}
+    rooms = {}
+    for name, changes in conf.places.items():
+        own = {key: value for key, value in (changes or {}).items() if key != "told"}
+        rooms[name] = simu.room_conf({**base, **own}, f"places: {name}")
+    heads = {name: parse(MeasuredConf, values, f"measured: {name}") for name, values in conf.measured.items()}
+    for name, room in rooms.items():
+        write_bank(folder / name, "test", {"test": room}, simu.rir_seconds, [conf.seed, 7], nj)
+        out[name] = Place(RirBank(folder / name), list((conf.places[name] or {}).get("told", [])))
+    for name, head in heads.items():
+        if not Path(head.path).exists():
+            logging.warning(
+                "%s is not there, so `%s` is left out; docs/arrays.md says where to get it", head.path, name
+            )
+            continue
+        taps = round(simu.rir_seconds * SAMPLE_RATE)
+        found = read_head(Path(head.path), SAMPLE_RATE, head.way)
+        write_head_bank(folder / name, found, head, conf.rooms, taps, [conf.seed, 8])
+        out[name] = Place(RirBank(folder / name), head.told)
+    return out
+
+
+def outcomes(model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str, told: Array | None) -> Values:
+    """Direction and assignment per scene of a model in one place."""
     pack, values = corpus.pack("test"), {}
     for size, own in scenes.items():
         embeddings = Embeddings(model.clap)
-        embeddings.add(own, model.embed_scenes(own, pack, bank, corpus.samples, f"{what} {size}src"))
+        embeddings.add(own, model.embed_scenes(own, pack, bank, corpus.samples, f"{what} {size}src", told))
         if size <= 2:
             values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
         if size >= 2:
@@ -76,17 +94,22 @@ def outcomes(model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str) ->
     return values
 
 
-def table(found: dict[str, dict[str, Values]], tags: list[str], tests: dict[str, FixedSet]) -> str:
-    """Markdown: a line per condition and model, and the difference of the first two models on the same scenes."""
-    metrics = list(next(iter(found.values()))[tags[0]])
+def told_ways(place: Place, model) -> dict[str, Array | None]:
+    """What a model is told in a place: the own array of each room first, the model's default, and what the place lists;
+    the first alone for one that cannot be told."""
+    others = {NOTHING: model.clap.array, **{words: array_of(words) for words in place.told}}
+    return {OWN: None, **(others if model.clap.told else {})}
+
+
+def table(found: dict[str, dict[str, Values]], tests: dict[str, FixedSet]) -> str:
+    """Markdown: a line per place, model and what it is told."""
+    metrics = list(next(iter(next(iter(found.values())).values())))
     lines = []
-    for condition, models in found.items():
-        rows = [row for tag in tags for row in tests[condition].rows(tag, models[tag], {})]
-        rows += tests[condition].difference_rows(models, [tuple(tags[:2])] if len(tags) > 1 else [], {})
-        for tag in dict.fromkeys(row["tag"] for row in rows):
-            cells = {row["metric"]: shown(row["value"], row["low"], row["high"]) for row in rows if row["tag"] == tag}
-            lines.append([condition, tag, *(cells[metric] for metric in metrics)])
-    return markdown.table(["condition", "model", *metrics], lines)
+    for place, ways in found.items():
+        for way, values in ways.items():
+            cells = {r["metric"]: shown(r["value"], r["low"], r["high"]) for r in tests[place].rows(way, values, {})}
+            lines.append([place, *way.split(" | "), *(cells[metric] for metric in metrics)])
+    return markdown.table(["place", "model", "told", *metrics], lines)
 
 
 def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
@@ -94,7 +117,7 @@ def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
     scenes = ", ".join(f"{count} of {size}" for size, count in conf.scenes.items())
     made = "; ".join(f"{key}: {value}" for key, value in environment().items())
     return (
-        f"Models: {' '.join(map(str, args.models))}. Sounds: {args.data / 'test'}. {conf.rooms} rooms a condition, "
+        f"Models: {' '.join(map(str, args.models))}. Sounds: {args.data / 'test'}. {conf.rooms} rooms a place, "
         f"seed {conf.seed}; scenes by number of sources: {scenes}. Intervals: 95%, over recordings.\n{made}"
     )
 
@@ -108,13 +131,12 @@ def main() -> None:
         type=Path,
         nargs="+",
         required=True,
-        help="folders of trained models; the difference of the first two is told",
+        help="folders of trained models",
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="Markdown table, written; scenes' outcomes beside it as JSON"
     )
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/generalize.yaml")])
-    parser.add_argument("--sofa", type=Path, help="SOFA file of a measured head, first receiver left")
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
@@ -125,8 +147,6 @@ def main() -> None:
     require_gpus(args.ngpu)
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_corpus(args.data, args.dump)
-    if not conf.conditions and not (conf.heads and args.sofa):
-        raise DataError(f"{args.conf[-1]}: no conditions, and no heads with --sofa; name one: {{recipe: {{}}}}")
     for folder in args.models:
         require_clap(folder)
     names = [folder.name for folder in args.models]
@@ -134,17 +154,19 @@ def main() -> None:
     loaded = (load_training(folder, corpus, args.ngpu)[0] for folder in args.models)
     models = dict(zip(labels, loaded, strict=True))
     with tempfile.TemporaryDirectory() as scratch:
-        conditions = banks(conf, corpus, Path(scratch), args.sofa, args.nj)
-        clips, drawn = load_datadir(args.data / "test"), {}
-        for name, bank in conditions.items():
-            sampler = SceneSampler(clips, bank, corpus.simu.scenes)
-            drawn[name] = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in conf.scenes.items()}
-        found = {
-            name: {tag: outcomes(model, corpus, bank, drawn[name], f"{name} {tag}") for tag, model in models.items()}
-            for name, bank in conditions.items()
-        }
-    tests = {name: FixedSet({size: corpus.recordings(own) for size, own in drawn[name].items()}) for name in drawn}
-    text = header(args, conf) + "\n\n" + table(found, list(models), tests)
+        found, tests, clips = {}, {}, load_datadir(args.data / "test")
+        if not (there := places(conf, corpus, Path(scratch), args.nj)):
+            raise DataError(f"{args.conf[-1]}: no places; name one, such as {{places: {{recipe: {{}}}}}}")
+        for name, place in there.items():
+            sampler = SceneSampler(clips, place.bank, corpus.simu.scenes)
+            drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in conf.scenes.items()}
+            tests[name] = FixedSet({size: corpus.recordings(own) for size, own in drawn.items()})
+            found[name] = {
+                f"{tag} | {way}": outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told)
+                for tag, model in models.items()
+                for way, told in told_ways(place, model).items()
+            }
+    text = header(args, conf) + "\n\n" + table(found, tests)
     plain = {n: {t: {m: v.tolist() for m, v in values.items()} for t, values in ms.items()} for n, ms in found.items()}
     atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
     atomic_write_text(args.out, text + "\n")

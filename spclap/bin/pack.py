@@ -23,7 +23,7 @@ from spclap.data.stamp import Stamp, digest
 from spclap.data.workers import workers
 from spclap.errors import DataError
 from spclap.scene.conf import ClipConf, FeatsConf
-from spclap.scene.corpus import Corpus
+from spclap.space.array import SAMPLE_RATE
 
 AT_ONCE = 512  # clips that are read ahead of the writer
 
@@ -74,19 +74,18 @@ def main() -> None:
     args = parser.parse_args()
     feats, folder = load_config(FeatsConf, *args.conf), args.dump / "clips"
     conf = feats.clips
-    rate = Corpus(args.data, args.dump).simu.sample_rate
     splits = {split: load_datadir(args.data / split) for split in SPLITS}
     lists = [args.data / split / "wav.scp" for split in SPLITS]
     sounds = (Path(clip.path) for clips in splits.values() for clip in clips)
     digests = digest(*lists, *(path for path in sounds if path.is_file()))
-    stamp = Stamp(folder, conf=asdict(conf), sample_rate=rate, clips=digests)
+    stamp = Stamp(folder, conf=asdict(conf), sample_rate=SAMPLE_RATE, clips=digests)
     if stamp.fresh():
         logging.info("%s: up to date", folder)
     else:
         stamp.begin(clear=[folder / split for split in SPLITS])
         with workers(args.nj) as pool:  # one for all splits: each worker takes seconds to import what it needs
             for split, clips in splits.items():
-                pack(folder / split, clips, rate, conf, pool)
+                pack(folder / split, clips, SAMPLE_RATE, conf, pool)
         stamp.write(path for split in SPLITS for path in (folder / split).iterdir())
     kept, text = args.dump / "feats.yaml", yaml.safe_dump(asdict(feats), sort_keys=False)
     if not kept.is_file() or kept.read_text(encoding="utf-8") != text:

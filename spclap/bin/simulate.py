@@ -12,10 +12,9 @@ from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, check_splits, load_datadir
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest
-from spclap.errors import DataError
-from spclap.model.features import SAMPLE_RATE
+from spclap.scene.bank import RirBank
 from spclap.scene.conf import SimuConf
-from spclap.scene.rooms import RirBank, write_bank
+from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import write_scenes
 
@@ -24,12 +23,13 @@ def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
     """RIR banks of all splits, data/<corpus>/rirs/<split>/."""
     for number, split in enumerate(SPLITS):
         folder = data / "rirs" / split
-        stamp = Stamp(folder, split=split, rooms=asdict(conf.rooms), sample_rate=conf.sample_rate, seed=conf.seed)
+        settings = {name: asdict(room) for name, room in conf.room_confs.items()}
+        stamp = Stamp(folder, split=split, settings=settings, rir_seconds=conf.rir_seconds, seed=conf.seed)
         if stamp.fresh():
             logging.info("%s: up to date", folder)
             continue
         stamp.begin()
-        write_bank(folder, split, conf.rooms, conf.sample_rate, [conf.seed, number], nj)
+        write_bank(folder, split, conf.room_confs, conf.rir_seconds, [conf.seed, number], nj)
         stamp.write([folder / "rirs.npy", folder / "table.csv"])
 
 
@@ -45,7 +45,8 @@ def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
     made = [data / "simu.yaml"]
     atomic_write_text(made[0], yaml.safe_dump(asdict(conf), sort_keys=False))
     for split, counts in conf.scenes.fixed.items():
-        sampler = SceneSampler(load_datadir(data / split), RirBank(data / "rirs" / split), conf.scenes)
+        bank = RirBank(data / "rirs" / split)
+        sampler = SceneSampler(load_datadir(data / split), bank, conf.scenes, [conf.scenes.rooms])
         for n_sources, count in counts.items():
             scenes = sampler.fixed([conf.seed, SPLITS.index(split)], n_sources, count, f"{split}-{n_sources}src")
             made.append(folder / f"{split}_{n_sources}src.jsonl")
@@ -61,8 +62,6 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="processes")
     args = parser.parse_args()
     conf = load_config(SimuConf, *args.conf)
-    if conf.sample_rate != SAMPLE_RATE:
-        raise DataError(f"{args.conf[-1]}: sample_rate is {conf.sample_rate} Hz; the encoders hear {SAMPLE_RATE}")
     check_splits({split: load_datadir(args.data / split) for split in SPLITS})
     write_rooms(args.data, conf, args.nj)
     write_fixed_scenes(args.data, conf)

@@ -176,7 +176,7 @@ def main() -> None:
     folders: dict[str, list[Path]] = defaultdict(list)
     for folder in args.models:
         folders[folder.name].append(folder)
-    grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper.seed)
+    grid = Grid(load_datadir(args.data / "test"), corpus.bank("test"), paper.seed, [corpus.simu.scenes.rooms])
     seeds = {tag: "+".join(f.parent.name.removeprefix("seed") for f in found) for tag, found in folders.items()}
     scored = {tag: [kept_score(folder, corpus, grid, args.ngpu) for folder in found] for tag, found in folders.items()}
     text = report(scored, seeds, paper, grid)

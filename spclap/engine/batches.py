@@ -12,13 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from spclap.data.pack import ClipPack
 from spclap.scene.augment import Augmentation
+from spclap.scene.bank import RirBank
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.meaning import caption_width, statements
-from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import dry_parts
+from spclap.space.array import Array
+from spclap.space.directions import DIRECTIONS
 
 Item = tuple[Scene, tuple[int, ...]]  # a scene and one of its permutations
 AT_ONCE = 32  # scenes that are heard together where nothing is learned
@@ -29,13 +30,14 @@ class Batch:
     """N items.
 
     said and true: see `statements`. sound: arguments of `spatialize`, clips (K, T), RIRs (K, 2, taps), pairs (N, S, 2);
-    or heard, in its place: what frozen encoders hear of the items, tensors (N, ...).
+    arrays: what hears each item. Or heard, in their place: what frozen encoders hear of the items, tensors (N, ...).
     """
 
     items: list[Item]
     said: torch.Tensor
     true: torch.Tensor
     sound: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+    arrays: Sequence[Array] = ()
     heard: tuple[torch.Tensor, ...] | None = None
 
     def to(self, device: torch.device) -> "Batch":
@@ -85,7 +87,9 @@ def collate(
     """
     flat = [(scene, permutation) for scene, permutations in items for permutation in permutations]
     words = statements(flat, width or caption_width(scene for scene, _ in items))
-    return Batch(flat, *words, sound=dry_parts(items, pack, bank, samples))
+    arrays = [bank.array(scene.room) for scene, _ in flat]
+    arrays = [a.mirrored() if scene.mirrored else a for a, (scene, _) in zip(arrays, flat, strict=True)]
+    return Batch(flat, *words, sound=dry_parts(items, pack, bank, samples), arrays=arrays)
 
 
 def as_they_are(scenes: Sequence[Scene]) -> list[tuple[Scene, list[tuple[int, ...]]]]:
@@ -97,16 +101,17 @@ class FreshScenes(Dataset):
     """Training batches of one epoch: item `step` is this rank's share of a batch that never was before.
 
     Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree. `pool`
-    says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`.
+    says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`; `rooms`, the
+    settings that they stand in.
     """
 
     def __init__(
         self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
         world: int = 1, augmentation: Augmentation | None = None,
-        pool: dict[int, int] | None = None,
+        pool: dict[int, int] | None = None, rooms: Sequence[str] = (),
     ):  # fmt: skip
         self.corpus, self.batch, self.samples = corpus, batch, corpus.samples
-        self.sampler, self.pack, self.bank = corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")
+        self.sampler, self.pack, self.bank = corpus.sampler("train", rooms), corpus.pack("train"), corpus.bank("train")
         self.permutations, self.steps, self.seed, self.rank, self.world = permutations, steps, seed, rank, world
         self.augmentation, self.epoch, self.pool = augmentation or Augmentation(), 0, pool or {}
 

@@ -17,7 +17,7 @@ from spclap.evaluate.description import spatial_accuracy
 from spclap.model.captioner import DECODERS, Captioner
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.caption import from_left_to_right
-from spclap.scene.directions import DIRECTIONS
+from spclap.space.directions import DIRECTIONS
 
 
 class CaptionTraining(ClapModel):

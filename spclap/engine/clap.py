@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
@@ -27,12 +28,13 @@ from spclap.model.blocks import ClauseTargets, distance
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.model.text_encoder import TEXT_ENCODERS
+from spclap.scene.bank import RirBank
 from spclap.scene.caption import caption_at
 from spclap.scene.corpus import Corpus
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.meaning import fits
-from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
+from spclap.space.array import Array
+from spclap.space.directions import DIRECTIONS
 
 
 class ClapModel(SceneModel):
@@ -42,7 +44,7 @@ class ClapModel(SceneModel):
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """(N, dim) of a batch, of what was heard before if it has that."""
-        return self.clap.join(self.clap.hear(self.stereo(batch)) if batch.heard is None else batch.heard)
+        return self.clap.join(self.clap.hear(self.stereo(batch), batch.arrays) if batch.heard is None else batch.heard)
 
     def listen(self, scenes: FreshScenes | FixedScenes) -> Dataset:
         if not self.clap.hears_once:
@@ -63,11 +65,15 @@ class ClapModel(SceneModel):
         return torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy()
 
     @torch.no_grad()
-    def embed_scenes(self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str) -> np.ndarray:
-        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar."""
+    def embed_scenes(
+        self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str, told: Array | None = None
+    ) -> np.ndarray:
+        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar; `told`, an array that the
+        model is told in place of that of each room."""
         rows = []
         for first in progress(range(0, len(scenes), AT_ONCE), desc=what):
             batch = collate(as_they_are(scenes[first : first + AT_ONCE]), pack, bank, samples)
+            batch = batch if told is None else replace(batch, arrays=[told])
             rows.append(self.vectors(batch.to(self.device)).cpu())
         return torch.cat(rows).numpy()
 

@@ -92,7 +92,7 @@ class Hearing:
         for first in progress(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):
             batch = collate([(s, permutations) for s in scenes[first : first + at_once]], *sounds).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                heard = self.clap.hear(spatialize(*batch.sound))
+                heard = self.clap.hear(spatialize(*batch.sound), batch.arrays)
             parts.append([part.float().cpu().numpy().astype(dtype) for part in heard])
         self.clap.train(training)
         files = [io.BytesIO() for _ in parts[0]]

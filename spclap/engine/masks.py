@@ -26,7 +26,7 @@ class MaskTraining(SceneModel):
         """Over all ranks."""
         spectra, alone, rows = self.spectra(batch)
         with self.autocast("maps"):
-            logits = self.spatial_encoder.logits(spectra)
+            logits = self.spatial_encoder.logits(spectra, batch.arrays)
         front, directions = self.spatial_encoder.front, [direction for item in batch.clauses for _, direction in item]
         magnitudes = torch.zeros_like(logits, dtype=torch.float32)
         magnitudes[rows, directions] = front.to_mel(front.magnitude(alone))  # no two sources at one direction

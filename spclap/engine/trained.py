@@ -132,5 +132,7 @@ def export(folder: Path, out: Path) -> None:
     training, _ = load_training(folder, corpus)
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
     told = "/".join(Path(os.path.abspath(folder)).parts[-3:])  # such as mini/seed0/scl, wherever that is
-    about = {"training": told, "seed": args.seed, "scene_seconds": corpus.simu.scenes.seconds}
+    rooms = [corpus.simu.room_confs[name] for name in args.rooms or [corpus.simu.scenes.rooms]]
+    arrays = list(dict.fromkeys(family for room in rooms for family in room.arrays))
+    about = {"training": told, "seed": args.seed, "scene_seconds": corpus.simu.scenes.seconds, "arrays": arrays}
     save_model(training.clap, clap_conf(args), out, speaking, **about)

@@ -1,21 +1,22 @@
-"""What could be had on a set of scenes: at best, and by the delay between the microphones alone."""
-
-import json
+"""What could be had on a set of scenes: at best, and by the direct sound alone."""
 
 import numpy as np
 
 from spclap.evaluate.results import Values
-from spclap.scene.directions import direction_of
+from spclap.scene.bank import RirBank
 from spclap.scene.meaning import caption_width, fits, statements
-from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene
+from spclap.space.array import SAMPLE_RATE, match_table
+from spclap.space.directions import direction_of
 
 CEILINGS = {
     "ceiling": "who knows the captions of clips and hears every place: all in retrieval, where what is true is right; "
     "in direction and assignment the scenes of which no other permutation's caption is true",
-    "delay_alone": "who hears the delay between the microphones and nothing else: the scenes whose sources all lie, by "
-    "it, in the sector of their word; sources above or below the pair sound nearer to the front than they are",
+    "direct_sound": "who hears the first 3 ms of each impulse response through an array of which the far-field "
+    "responses are known, and nothing else: the scenes whose sources all match best in the sector of their word",
 }
+DIRECT = 48  # samples from a little before the first sound
+LOOKS = tuple(np.arange(-90.0, 91.0))
 
 
 def ceilings(scenes: list[Scene], bank: RirBank) -> dict[str, Values]:
@@ -26,21 +27,23 @@ def ceilings(scenes: list[Scene], bank: RirBank) -> dict[str, Values]:
         best[f"assignment_{size}src"] = unique
     if size > 2:
         return {"ceiling": best}
-    lateral = [lateral_angle(row.mics, row.source) for row in bank.table.itertuples()]
-    heard = [all(direction_of(lateral[s.rir]) == s.direction for s in scene.sources) for scene in scenes]
+    used = {source.rir: scene.room for scene in scenes for source in scene.sources}
+    found = {row: direction_of(best_look(bank, row, room)) for row, room in used.items()}
+    heard = [all(found[source.rir] == source.direction for source in scene.sources) for scene in scenes]
     name = f"direction_{size}src"
-    return {"ceiling": {**best, name: unique}, "delay_alone": {name: 100.0 * np.array(heard)}}
+    return {"ceiling": {**best, name: unique}, "direct_sound": {name: 100.0 * np.array(heard)}}
 
 
-def lateral_angle(microphones: str, source: str) -> float:
-    """Degrees off the plane between two microphones, right positive: all that a far source's delay tells.
-
-    Args: positions in m as JSON, (2, 3) left one first, and (3,).
-    """
-    left, right = np.array(json.loads(microphones))
-    towards = np.array(json.loads(source)) - (left + right) / 2
-    sine = towards @ (right - left) / np.linalg.norm(towards) / np.linalg.norm(right - left)
-    return float(np.rad2deg(np.arcsin(np.clip(sine, -1, 1))))
+def best_look(bank: RirBank, row: int, room: str) -> float:
+    """Degrees at which the far-field response of a room's array matches the direct sound of a RIR best."""
+    rir = bank.rirs[row]
+    first = max(int((np.abs(rir).max(axis=0) > 0.5 * np.abs(rir).max()).argmax()) - DIRECT // 2, 0)
+    spectrum = np.fft.rfft(rir[:, first : first + DIRECT] * np.hanning(DIRECT), 256)
+    frequencies = tuple(np.fft.rfftfreq(256, 1 / SAMPLE_RATE))
+    cross = spectrum[0] * spectrum[1].conj()
+    powers = np.stack([*np.square(np.abs(spectrum)), cross.real, cross.imag])
+    matched = np.einsum("kpf,pf->k", match_table(bank.array(room), LOOKS, frequencies), powers)
+    return LOOKS[int(matched.argmax())]
 
 
 def _unique(scene: Scene) -> bool:

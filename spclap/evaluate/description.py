@@ -10,7 +10,7 @@ from itertools import pairwise, permutations
 
 import numpy as np
 
-from spclap.scene.directions import DIRECTIONS
+from spclap.space.directions import DIRECTIONS
 
 DEFINITIONS = {
     "spatial_accuracy": "as many sounds as the scene has, matched to its sources by the similarity of what they are, "

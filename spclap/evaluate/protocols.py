@@ -13,9 +13,9 @@ from spclap.evaluate import plots
 from spclap.evaluate.metrics import choose, ranks
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.caption import caption_at, scene_caption
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.meaning import fits_of
 from spclap.scene.scene import Scene
+from spclap.space.directions import DIRECTIONS
 
 
 class Embeddings:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from spclap.evaluate.metrics import choose
-from spclap.scene.directions import center, direction_of
 from spclap.scene.scene import Scene
+from spclap.space.directions import center, direction_of
 
 
 def seld_outcomes(

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-DIRECTION_COUNT = 5  # words of spclap.scene.directions, from left to right
+from spclap.space.directions import DIRECTIONS
+
+DIRECTION_COUNT = len(DIRECTIONS)
 
 
 def projection(inputs: int, outputs: int, hidden: int | None = None) -> nn.Sequential:

@@ -9,9 +9,9 @@ import torchaudio
 from torch import nn
 from torch.nn import functional as F
 
-from spclap.model.features import SAMPLE_RATE
 from spclap.model.htsat import Htsat
 from spclap.model.packaged import packaged
+from spclap.space.array import SAMPLE_RATE
 
 # The front end of YAMNet, which direction masks share: 25/10 ms frames, HTK mel bands of the magnitude.
 STFT = {"n_fft": 512, "hop_length": 160, "win_length": 400}

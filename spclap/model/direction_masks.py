@@ -1,126 +1,118 @@
 """Which part of a mixture comes from which direction: masks over time and mel bands.
 
-Both encoders compare the phase difference of the channels with that of a plane wave of a given delay (steered
-response, as in DUET and SRP-PHAT); one turns the comparison into masks by a formula, the other learns to.
+Both encoders are told what array they hear through. They compare the spectra of its channels with those that a wave
+from each of some looks would give there; one turns the comparison into masks by a formula, the other learns to.
 """
 
-import math
+from collections.abc import Sequence
+from itertools import combinations
 
+import numpy as np
 import torch
 import torchaudio
 from torch import nn
 from torch.nn import functional as F
 
-from spclap.model.blocks import DIRECTION_COUNT
 from spclap.model.content_encoder import MEL, MEL_BANDS, STFT
-from spclap.model.features import SAMPLE_RATE
+from spclap.space.array import SAMPLE_RATE, Array, match_table
+from spclap.space.directions import DIRECTIONS, center
 
 BINS = STFT["n_fft"] // 2 + 1
-SPEED_OF_SOUND = 343.0  # m/s
+FREQUENCIES = tuple(index * SAMPLE_RATE / STFT["n_fft"] for index in range(BINS))  # Hz
 
 
-class SteeredSpectrum(nn.Module):
-    """STFT of both channels, steered.
+class MatchedSpectrum(nn.Module):
+    """STFT of all channels, and how well each of K looks explains it.
 
-    Args: delays (K,) in s, by how much the left channel is ahead of the right one for each look direction.
+    Args: looks (K,) azimuths in degrees.
     """
 
-    def __init__(self, delays: torch.Tensor):
+    def __init__(self, looks: Sequence[float]):
         super().__init__()
         mel = torchaudio.transforms.MelScale(
             MEL_BANDS, SAMPLE_RATE, MEL["f_min"], MEL["f_max"], BINS, MEL["norm"], MEL["mel_scale"]
         )
-        omega = 2 * math.pi * torch.arange(BINS) * SAMPLE_RATE / STFT["n_fft"]
-        steer = torch.polar(torch.ones(len(delays), BINS), -omega * delays[:, None])
+        self.looks = tuple(map(float, looks))
         self.register_buffer("window", torch.hann_window(STFT["win_length"]), persistent=False)
         self.register_buffer("bands", mel.fb, persistent=False)
-        self.register_buffer("cosine", steer.real, persistent=False)
-        self.register_buffer("sine", steer.imag, persistent=False)
 
-    def spectra(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) -> complex (N, 2, bins, frames), the frames of the content encoders."""
-        count, _, samples = stereo.shape
+    def spectra(self, audio: torch.Tensor) -> torch.Tensor:
+        """(N, channels, T) -> complex (N, channels, bins, frames), the frames of the content encoders."""
         sizes = {key: STFT[key] for key in ("n_fft", "hop_length", "win_length")}
-        spectra = torch.stft(
-            stereo.reshape(2 * count, samples), window=self.window, center=False, return_complex=True, **sizes
-        )
-        return spectra.unflatten(0, (count, 2))
+        spectra = torch.stft(audio.flatten(0, 1), window=self.window, center=False, return_complex=True, **sizes)
+        return spectra.unflatten(0, audio.shape[:2])
 
     def to_mel(self, spectrum: torch.Tensor) -> torch.Tensor:
         """(..., bins, frames) -> (..., frames, mel bands)."""
         return spectrum.transpose(-1, -2) @ self.bands
 
     def magnitude(self, spectra: torch.Tensor) -> torch.Tensor:
-        """(N, 2, bins, frames) -> (N, bins, frames) of the mean of both channels, what the content encoders see."""
+        """(N, channels, bins, frames) -> (N, bins, frames) of the mean of all channels, what content encoders see."""
         return spectra.mean(dim=1).abs()
 
-    def cross(self, spectra: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Cross-spectrum over the root of its magnitude, real and imaginary, and that root; each (N, bins, frames)."""
-        cross = spectra[:, 0] * spectra[:, 1].conj()
-        weight = cross.abs().sqrt()
-        floor = weight.clamp_min(1e-9)
-        return cross.real / floor, cross.imag / floor, weight
+    def powers(self, spectra: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Powers and cross-spectra over |X|, (N, channels ** 2, bins, frames) in the order of `match_table`, and |X|
+        over all channels, (N, bins, frames)."""
+        power = torch.view_as_real(spectra).square().sum(dim=-1)
+        rows = list(power.unbind(1))
+        for i, j in combinations(range(spectra.shape[1]), 2):
+            cross = spectra[:, i] * spectra[:, j].conj()
+            rows += [cross.real, cross.imag]
+        total = power.sum(dim=1).sqrt()
+        return torch.stack(rows, dim=1) / total.clamp_min(1e-9)[:, None], total
 
-    def agreement(self, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
-        """Weighted cosine between observed and expected phase difference, (N, bins, frames) -> (N, K, bins, frames)."""
-        return self.cosine[:, :, None] * real[:, None] - self.sine[:, :, None] * imaginary[:, None]
+    def tables(self, arrays: Sequence[Array]) -> torch.Tensor:
+        """`match_table` of each array, (N, bins, looks, channels ** 2)."""
+        tables = np.stack([match_table(array, self.looks, FREQUENCIES) for array in arrays])
+        return torch.from_numpy(tables).to(self.bands.device).permute(0, 3, 1, 2)
 
-    def steer(self, real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
-        """`to_mel(agreement(...))` as one product, (N, bins, frames) -> (N, K, frames, mel bands)."""
-        table = torch.cat([self.cosine, -self.sine], dim=1)[..., None] * self.bands.repeat(2, 1)  # (K, 2 bins, mel)
-        both = torch.cat([real, imaginary], dim=1).transpose(1, 2)  # (N, frames, 2 bins)
-        return (both @ table.transpose(0, 1).flatten(1)).unflatten(2, (len(table), -1)).transpose(1, 2)
+    def matched(self, powers: torch.Tensor, arrays: Sequence[Array]) -> torch.Tensor:
+        """|X| times the match of each look, (N, channels ** 2, bins, frames) -> (N, bins, looks, frames).
 
-
-def delays_of(azimuths: torch.Tensor, spacing: float) -> torch.Tensor:
-    """Azimuths in degrees -> seconds by which the left of two microphones, `spacing` m apart, is ahead."""
-    return -spacing * torch.deg2rad(azimuths).sin() / SPEED_OF_SOUND
+        `arrays`: that of each item, or one for all.
+        """
+        return self.tables(arrays) @ powers.transpose(1, 2)
 
 
 class FixedMasks(nn.Module):
-    """Masks by formula, nothing to learn: softmax over the directions of `sharpness` times the cosine between
-    observed and expected phase difference, the cosine smoothed over 11 bins and 5 frames, weighted by magnitude.
-
-    Args: spacing, m, between the microphones; sharpness, factor on the cosine.
-    """
+    """Masks by formula, nothing to learn: softmax over the directions of `sharpness` times the match of their middle,
+    smoothed over 11 bins and 5 frames, weighted by magnitude."""
 
     pretraining = None
 
-    def __init__(self, spacing: float = 0.17, sharpness: float = 8.0):
+    def __init__(self, sharpness: float = 16.0):
         super().__init__()
-        width = 180 / DIRECTION_COUNT
-        centers = torch.arange(DIRECTION_COUNT) * width - 90 + width / 2
-        self.front, self.sharpness = SteeredSpectrum(delays_of(centers, spacing)), sharpness
+        self.front, self.sharpness = MatchedSpectrum([center(direction) for direction in DIRECTIONS]), sharpness
 
-    def forward(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) -> (N, directions, frames, mel bands), summing to one over directions."""
-        spectra = self.front.spectra(stereo)
-        real, imaginary, weight = self.front.cross(spectra)
-        steered, weight = (
+    def forward(self, audio: torch.Tensor, arrays: Sequence[Array]) -> torch.Tensor:
+        """(N, channels, T), heard by `arrays`, N or one -> (N, directions, frames, mel bands), 1 over directions."""
+        spectra = self.front.spectra(audio)
+        powers, weight = self.front.powers(spectra)
+        matched, weight = (
             F.avg_pool2d(x, (11, 5), 1, (5, 2), count_include_pad=False)
-            for x in (self.front.agreement(real, imaginary), weight[:, None])
+            for x in (self.front.matched(powers, arrays).transpose(1, 2), weight[:, None])
         )
-        masks = (self.sharpness * steered / weight.clamp_min(1e-9)).softmax(dim=1)
+        masks = (self.sharpness * matched / weight.clamp_min(1e-9)).softmax(dim=1)
         magnitude = self.front.magnitude(spectra)[:, None] + 1e-9
         return self.front.to_mel(masks * magnitude) / self.front.to_mel(magnitude)
 
 
 class LearnedMasks(nn.Module):
-    """Masks by a small network that sees steered cosines per mel band and the level every 20 ms, pre-trained on ideal
-    ratio masks of simulated scenes (location-based training: an output per direction, not per speaker).
+    """Masks by a small network that sees the match of looks per mel band and the level every 20 ms, pre-trained on
+    ideal ratio masks of simulated scenes (location-based training: an output per direction, not per speaker).
 
     A convolution at full resolution, three that halve the bands and a BiGRU at 40 ms for what the whole recording
     says about where sources are.
 
-    Args: looks, number of delays between +-max_delay; max_delay, s; channels, hidden: sizes.
+    Args: looks, number of azimuths from -90 to 90 degrees; channels, hidden: sizes.
     """
 
     pretraining = "masks"
     POOL = 2  # frames a step of the network, and steps a step of its GRU
 
-    def __init__(self, looks: int = 9, max_delay: float = 5.0e-4, channels: int = 24, hidden: int = 96):
+    def __init__(self, looks: int = 13, channels: int = 24, hidden: int = 96):
         super().__init__()
-        self.front = SteeredSpectrum(torch.linspace(max_delay, -max_delay, looks))
+        self.front = MatchedSpectrum(np.linspace(-90, 90, looks))
 
         def block(inputs: int, stride: int) -> nn.Sequential:
             conv = nn.Conv2d(inputs, channels, 3, (1, stride), padding=1)
@@ -132,20 +124,24 @@ class LearnedMasks(nn.Module):
         self.gru = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
         self.spread = nn.Linear(2 * hidden, 8 * MEL_BANDS)
         self.out = nn.Sequential(
-            nn.Conv2d(channels + 8, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, DIRECTION_COUNT, 1)
+            nn.Conv2d(channels + 8, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, len(DIRECTIONS), 1)
         )
 
-    def inputs(self, spectra: torch.Tensor) -> torch.Tensor:
-        """(N, 2, bins, frames) -> (N, looks + 1, steps, mel bands): cosines in [-1, 1], and the scaled log level."""
-        real, imaginary, weight = (F.avg_pool1d(x, self.POOL, ceil_mode=True) for x in self.front.cross(spectra))
+    def inputs(self, spectra: torch.Tensor, arrays: Sequence[Array]) -> torch.Tensor:
+        """(N, channels, bins, frames) -> (N, looks + 1, steps, mel bands): matches in [0, 1], and a log level."""
+        powers, weight = (
+            F.avg_pool1d(x.flatten(0, -2), self.POOL, ceil_mode=True).unflatten(0, x.shape[:-1])
+            for x in self.front.powers(spectra)
+        )
         level = self.front.to_mel(weight)[:, None]
-        steered = self.front.steer(real, imaginary) / level.clamp_min(1e-6)
-        return torch.cat([steered, (level + 1e-3).log() / 2 + 1], dim=1)
+        matched = self.front.bands.T @ self.front.matched(powers, arrays).flatten(2)  # (N, mel bands, looks * steps)
+        matched = matched.unflatten(2, (len(self.front.looks), -1)).permute(0, 2, 3, 1)
+        return torch.cat([matched / level.clamp_min(1e-6), (level + 1e-3).log() / 2 + 1], dim=1)
 
-    def logits(self, spectra: torch.Tensor) -> torch.Tensor:
-        """(N, 2, bins, frames) -> (N, directions, frames, mel bands)."""
+    def logits(self, spectra: torch.Tensor, arrays: Sequence[Array]) -> torch.Tensor:
+        """(N, channels, bins, frames), heard by `arrays`, N or one -> (N, directions, frames, mel bands)."""
         with torch.autocast(spectra.device.type, enabled=False):  # phases need more than 8 bits
-            inputs = self.inputs(spectra).contiguous(memory_format=torch.channels_last)  # faster on CPU
+            inputs = self.inputs(spectra, arrays).contiguous(memory_format=torch.channels_last)  # faster on CPU
         fine = self.fine(inputs)
         steps = F.avg_pool2d(self.coarse(fine), (self.POOL, 1), ceil_mode=True)
         states, _ = self.gru(self.middle_linear(steps.transpose(1, 2).flatten(2)))
@@ -159,11 +155,11 @@ class LearnedMasks(nn.Module):
         repeat_interleave."""
         return maps.unsqueeze(3).expand(-1, -1, -1, self.POOL, -1).flatten(2, 3)
 
-    def forward(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) -> (N, directions, frames, mel bands), summing to one over directions."""
-        with torch.autocast(stereo.device.type, enabled=False):
-            spectra = self.front.spectra(stereo)
-        return self.logits(spectra).float().softmax(dim=1)
+    def forward(self, audio: torch.Tensor, arrays: Sequence[Array]) -> torch.Tensor:
+        """(N, channels, T), heard by `arrays`, N or one -> (N, directions, frames, mel bands), 1 over directions."""
+        with torch.autocast(audio.device.type, enabled=False):
+            spectra = self.front.spectra(audio)
+        return self.logits(spectra, arrays).float().softmax(dim=1)
 
 
 def mask_loss(logits: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:

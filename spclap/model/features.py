@@ -8,7 +8,6 @@ phase difference.
 import torch
 from torch import nn
 
-SAMPLE_RATE = 16000  # Hz, of every recording that a model hears
 KINDS = ("magnitude_phase", "phase_difference")
 
 

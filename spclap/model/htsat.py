@@ -10,8 +10,8 @@ from torch.utils.checkpoint import checkpoint
 from torchaudio.functional import spectrogram
 
 from spclap.errors import DataError
-from spclap.model.features import SAMPLE_RATE
 from spclap.model.language import loading, safely, without_bar
+from spclap.space.array import SAMPLE_RATE
 
 CLAP_RATE = 48000  # Hz, what LAION-CLAP hears
 WINDOW = 10 * CLAP_RATE  # samples

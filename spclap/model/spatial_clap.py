@@ -15,6 +15,7 @@ from spclap.model.features import joint_level
 from spclap.model.fusion import FUSIONS
 from spclap.model.spatial_encoder import ContentAwareSpatialEncoder, NoSpace
 from spclap.model.text_encoder import TEXT_ENCODERS
+from spclap.space.array import Array, array_of
 
 
 def part(registry: dict, kind: str, conf: dict | None, *ends) -> nn.Module:
@@ -42,8 +43,9 @@ class SpatialClap(nn.Module):
 
     Args: kinds and options of the parts, as in conf/model/default.yaml; `fusion` makes the audio vector of what content
     and spatial encoder hear, `text_head` the text vector of what the text encoder reads; `dim` of the space (paper:
-    512); `equal_level`, whether recordings are brought to one level first, both channels together; `frozen`, names of
-    parts that training leaves as they are, batch normalisation included. DataError for values that do not fit.
+    512); `equal_level`, whether recordings are brought to one level first, both channels together; `array`, what hears
+    where nothing else is said; `frozen`, names of parts that training leaves as they are, batch normalisation included.
+    DataError for values that do not fit.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class SpatialClap(nn.Module):
         text_head: str = "pooled",
         dim: int = 512,
         equal_level: bool = True,
+        array: str = "pair:0.17",
         frozen: Sequence[str] = (),
     ):
         super().__init__()
-        self.dim, self.equal_level = dim, equal_level
+        self.dim, self.equal_level, self.array = dim, equal_level, array_of(array)
         self.hears = {  # all that `hear` depends on, but for weights
             "content_encoder": [content_encoder, content_encoder_conf], "equal_level": equal_level,
             "spatial_encoder": [spatial_encoder, spatial_encoder_conf], "fusion": [fusion, fusion_conf],
@@ -107,18 +110,23 @@ class SpatialClap(nn.Module):
         """The parts whose weights `hear` depends on."""
         return self.content_encoder, self.spatial_encoder
 
-    def hear(self, stereo: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(N, 2, T) -> what the encoders hear, tensors (N, ...) for `join`."""
+    @property
+    def told(self) -> bool:
+        """Whether it matters to the model through which array it hears."""
+        return isinstance(self.spatial_encoder, LearnedMasks | FixedMasks)
+
+    def hear(self, stereo: torch.Tensor, arrays: Sequence[Array] = ()) -> tuple[torch.Tensor, ...]:
+        """(N, 2, T), heard by `arrays`, that of each or one for all -> what the encoders hear, tensors (N, ...)."""
         stereo = joint_level(stereo) if self.equal_level else stereo
-        return self.fusion.hear(self.content_encoder, self.spatial_encoder, stereo)
+        return self.fusion.hear(self.content_encoder, self.spatial_encoder, stereo, arrays or [self.array])
 
     def join(self, heard: Sequence[torch.Tensor]) -> torch.Tensor:
         """What was heard -> (N, dim) of unit length."""
         return F.normalize(self.fusion(*heard), dim=1)
 
-    def embed_audio(self, stereo: torch.Tensor) -> torch.Tensor:
-        """(N, 2, T) -> (N, dim) of unit length."""
-        return self.join(self.hear(stereo))
+    def embed_audio(self, stereo: torch.Tensor, arrays: Sequence[Array] = ()) -> torch.Tensor:
+        """(N, 2, T), heard by `arrays`, that of each or one for all -> (N, dim) of unit length."""
+        return self.join(self.hear(stereo, arrays))
 
     def text_vectors(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids (N, L) -> (N, dim) of any length."""

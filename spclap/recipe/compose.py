@@ -16,8 +16,11 @@ from spclap.errors import DataError
 
 DEFAULT = "default"
 CAPTIONS = "captions"  # what the name of a captioner ends in, after that of the training that it listens to
-HEARING = ("spatial_encoder", "spatial_encoder_conf")
-TAKEN = {"masks": HEARING, "seld": (*HEARING, "equal_level")}  # task of a pre-training -> what it takes of a model
+HEARING = ("spatial_encoder", "spatial_encoder_conf", "rooms")
+TAKEN = {
+    "masks": (*HEARING, "rooms"),
+    "seld": (*HEARING, "equal_level", "rooms"),
+}  # task of a pre-training -> what it takes of a model
 ABOUT = {
     "model": ("parents", "pretraining", "stages"),
     "train": ("parents",),

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import DIRECTIONS
 
 EQ_OCTAVES = 7  # an equalisation has a gain at half the sample rate and at each of six octaves below
 

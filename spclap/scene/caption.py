@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from spclap.scene.directions import DIRECTIONS, PHRASES
 from spclap.scene.scene import Scene
+from spclap.space.directions import DIRECTIONS, PHRASES
 
 
 def join(parts: Sequence[str]) -> str:

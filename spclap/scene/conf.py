@@ -1,7 +1,10 @@
 """conf/simu.yaml and conf/feats.yaml as dataclasses."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from spclap.data.config import parse
 from spclap.data.datadir import SPLITS
 from spclap.data.pack import DTYPES
 from spclap.scene.rooms import RoomConf
@@ -13,6 +16,7 @@ class SceneConf:
 
     seconds: float  # s, length of a scene
     level_db: float  # dB, levels of the sources are drawn from +- this
+    rooms: str  # setting of the fixed scenes
     fixed: dict[str, dict[int, int]]  # split -> number of sources -> scenes written by stage 1
 
 
@@ -20,16 +24,32 @@ class SceneConf:
 class SimuConf:
     """The whole file."""
 
-    sample_rate: int  # Hz, that of the encoders
     seed: int  # of rooms and fixed scenes
-    rooms: RoomConf
+    rir_seconds: float  # s, RIRs are cut or padded to this
+    rooms: dict[str, Any]  # what every setting has, see RoomConf
+    settings: dict[str, dict[str, Any]]  # name -> what its rooms have of their own
     scenes: SceneConf
 
     def __post_init__(self):
-        if not self.scenes.seconds > 0:
-            raise ValueError(f"scenes: seconds is {self.scenes.seconds}, must be above 0")
-        if self.rooms.count.keys() != set(SPLITS) or not self.scenes.fixed.keys() <= set(SPLITS):
-            raise ValueError(f"rooms: count needs {', '.join(SPLITS)}, and scenes: fixed has no other splits")
+        for name, value in (("rir_seconds", self.rir_seconds), ("scenes: seconds", self.scenes.seconds)):
+            if not value > 0:
+                raise ValueError(f"{name} is {value}, must be above 0")
+        if not self.scenes.fixed.keys() <= set(SPLITS):
+            raise ValueError(f"scenes: fixed has splits {', '.join(self.scenes.fixed)}; there are {', '.join(SPLITS)}")
+        if self.scenes.rooms not in self.settings:
+            raise ValueError(f"scenes: rooms is {self.scenes.rooms}; the settings are {', '.join(self.settings)}")
+        for split in SPLITS:
+            if not self.room_confs[self.scenes.rooms].count.get(split):
+                raise ValueError(f"settings: {self.scenes.rooms}: count has no {split}")
+
+    @cached_property
+    def room_confs(self) -> dict[str, RoomConf]:
+        """DataError for one that no room can be drawn from."""
+        return {name: self.room_conf(own, f"settings: {name}") for name, own in self.settings.items()}
+
+    def room_conf(self, own: dict[str, Any], where: str) -> RoomConf:
+        """Rooms as all are but for what they have of their own."""
+        return parse(RoomConf, {**self.rooms, **own}, where)
 
 
 @dataclass(frozen=True)

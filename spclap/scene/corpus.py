@@ -1,6 +1,7 @@
 """What programs read: clips, RIRs and scenes of one corpus."""
 
 import math
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -8,11 +9,12 @@ from spclap.data.config import load_config
 from spclap.data.datadir import SPLITS, Clip, load_datadir
 from spclap.data.pack import ClipPack
 from spclap.errors import DataError
+from spclap.scene.bank import RirBank
 from spclap.scene.conf import FeatsConf, SimuConf
-from spclap.scene.directions import direction_of
-from spclap.scene.rooms import RirBank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import Scene, read_scenes
+from spclap.space.array import SAMPLE_RATE
+from spclap.space.directions import direction_of
 
 
 class Corpus:
@@ -36,7 +38,7 @@ class Corpus:
     @property
     def samples(self) -> int:
         """Length of a scene in samples."""
-        return round(self.simu.scenes.seconds * self.simu.sample_rate)
+        return round(self.simu.scenes.seconds * SAMPLE_RATE)
 
     @cached_property
     def events(self) -> dict[str, tuple[str, ...]]:
@@ -62,8 +64,10 @@ class Corpus:
     def bank(self, split: str) -> RirBank:
         return RirBank(self.data / "rirs" / split)
 
-    def sampler(self, split: str) -> SceneSampler:
-        return SceneSampler(load_datadir(self.data / split), self.bank(split), self.simu.scenes)
+    def sampler(self, split: str, settings: Collection[str] = ()) -> SceneSampler:
+        """Draws scenes in rooms of these settings, in those of the fixed scenes if none is named."""
+        scenes = self.simu.scenes
+        return SceneSampler(load_datadir(self.data / split), self.bank(split), scenes, settings or [scenes.rooms])
 
     def fixed(self, split: str, n_sources: int) -> list[Scene]:
         """Fixed scenes of a split; DataError unless they are of its clips and rooms, as many as stage 1 wrote."""

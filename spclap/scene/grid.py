@@ -1,16 +1,16 @@
 """Test scenes of the paper's protocols (PAPER, Table 1): every clip at every direction, every pair at every ordered
 pair of directions. They depend on clips, rooms and seed alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
 
 from spclap.data.datadir import Clip
 from spclap.errors import DataError
-from spclap.scene.directions import DIRECTIONS
-from spclap.scene.rooms import RirBank
+from spclap.scene.bank import RirBank
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import DIRECTIONS
 
 
 def differ(first: Clip, second: Clip) -> bool:
@@ -22,12 +22,13 @@ class Grid:
     """Scenes of the clips of a split, each clip with its first caption and at one level.
 
     Pairs and triples take as many clips as six divides, so clips beyond that, drawn, are left out: the paper's
-    galleries are of 972 of AudioCaps' 975. Fewer than six all stay.
+    galleries are of 972 of AudioCaps' 975. Fewer than six all stay. `settings`, of the rooms; none: all.
     """
 
-    def __init__(self, clips: list[Clip], bank: RirBank, seed: int):
+    def __init__(self, clips: list[Clip], bank: RirBank, seed: int, settings: Collection[str] = ()):
         kept = np.random.default_rng([seed, 7]).permutation(len(clips))[: len(clips) // 6 * 6 or len(clips)]
         self.clips, self.bank, self.seed = [clips[index] for index in sorted(kept)], bank, seed
+        self.rooms = bank.rooms(settings)
 
     def groups(self, size: int) -> list[tuple[Clip, ...]]:
         """Each clip in one group of `size`, drawn, with others of other kinds and captions, since no caption could tell
@@ -48,7 +49,7 @@ class Grid:
     def scene(self, clips: Sequence[Clip], directions: Sequence[str], key: Sequence[int]) -> Scene:
         """Clips at directions in a room that `key` draws."""
         rng = np.random.default_rng([self.seed, 5, *key])
-        room = self.bank.rooms[rng.integers(len(self.bank.rooms))]
+        room = self.rooms[rng.integers(len(self.rooms))]
         rows = [int(rng.choice(self.bank.rows(room, direction))) for direction in directions]
         return self.placed(clips, directions, room, rows, "-".join(map(str, key)))
 
@@ -65,7 +66,7 @@ class Grid:
 
     def fixed_rir(self) -> list[Scene]:
         """Every clip at one place: the first in front in the first room."""
-        room = self.bank.rooms[0]
+        room = self.rooms[0]
         row = int(self.bank.rows(room, "front")[0])
         return [self.placed([clip], ["front"], room, [row], f"fixed-{clip.id}") for clip in self.clips]
 

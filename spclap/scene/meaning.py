@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import torch
 
-from spclap.scene.directions import DIRECTIONS
 from spclap.scene.scene import Scene
+from spclap.space.directions import DIRECTIONS
 
 NOTHING, PADDING = 0, -1  # at a direction where nothing sounds; in the place of a caption that there is not
 

@@ -1,20 +1,25 @@
 """Draws scenes. Everything random comes from a generator that the caller seeds with (seed, epoch, index)."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from spclap.data.datadir import Clip
 from spclap.errors import DataError
+from spclap.scene.bank import RirBank
 from spclap.scene.conf import SceneConf
-from spclap.scene.directions import DIRECTIONS
-from spclap.scene.rooms import RirBank
 from spclap.scene.scene import Scene, Source
+from spclap.space.directions import DIRECTIONS
 
 
 class SceneSampler:
-    """Draws scenes of clips of different kinds at different directions in one room."""
+    """Draws scenes of clips of different kinds at different directions in one room.
 
-    def __init__(self, clips: list[Clip], bank: RirBank, conf: SceneConf):
-        self.bank, self.conf = bank, conf
+    Args: settings, of the rooms; none: all that the bank has.
+    """
+
+    def __init__(self, clips: list[Clip], bank: RirBank, conf: SceneConf, settings: Collection[str] = ()):
+        self.bank, self.conf, self.rooms = bank, conf, bank.rooms(settings)
         self.by_label: dict[str, list[Clip]] = {}
         for clip in clips:
             self.by_label.setdefault(clip.labels[-1], []).append(clip)
@@ -30,7 +35,7 @@ class SceneSampler:
         """
         if n_sources > min(len(self.labels), len(DIRECTIONS)):
             raise DataError(f"a scene of {n_sources} sources needs as many labels; this split has {len(self.labels)}")
-        room = self.bank.rooms[rng.integers(len(self.bank.rooms))]
+        room = self.rooms[rng.integers(len(self.rooms))]
         labels = rng.choice(len(self.labels), size=n_sources, replace=False, p=self.weights)
         directions = rng.permutation(len(DIRECTIONS))[:n_sources]
         sources = []

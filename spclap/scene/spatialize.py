@@ -9,7 +9,7 @@ from scipy.fft import next_fast_len
 
 from spclap.data.pack import ClipPack
 from spclap.scene.augment import equalise
-from spclap.scene.rooms import RirBank
+from spclap.scene.bank import RirBank
 from spclap.scene.scene import Scene, Source
 
 LOOPED = 5 * 16000  # samples; longer clips tell a story in order and are not turned round to begin at their middle

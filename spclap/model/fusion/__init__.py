@@ -1,8 +1,9 @@
 """How content and space become one audio vector.
 
-Each fusion is built for two encoders and a `dim`. `hear(content_encoder, spatial_encoder, stereo)`: stereo (N, 2, T) ->
-tensors (N, ...), all that the encoders hear of it; `fusion(*heard)` -> (N, dim). While the encoders are frozen the
-first need be done once for a recording. `spatial_encoders` names those that a fusion can work with.
+Each fusion is built for two encoders and a `dim`. `hear(content_encoder, spatial_encoder, stereo, arrays)`:
+stereo (N, 2, T), heard by `arrays`, N or one for all -> tensors (N, ...), all that the encoders hear of it;
+`fusion(*heard)` -> (N, dim). While the encoders are frozen the first need be done once for a recording.
+`spatial_encoders` names those that a fusion can work with.
 """
 
 from spclap.model.fusion.concat import Concat

@@ -23,7 +23,7 @@ class Concat(nn.Module):
         self.spatial_norm = nn.LayerNorm(spatial_encoder.dim) if normalise else nn.Identity()
         self.projection = projection(content_encoder.dim + spatial_encoder.dim, dim)
 
-    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+    def hear(self, content_encoder, spatial_encoder, stereo, arrays) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 2, T) -> content (N, content dim) and space (N, spatial dim)."""
         return content_encoder(stereo.mean(dim=1)), spatial_encoder(stereo)
 

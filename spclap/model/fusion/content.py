@@ -17,7 +17,7 @@ class Content(nn.Module):
         self.content_norm = nn.LayerNorm(content_encoder.dim) if normalise else nn.Identity()
         self.projection = projection(content_encoder.dim, dim)
 
-    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor]:
+    def hear(self, content_encoder, spatial_encoder, stereo, arrays) -> tuple[torch.Tensor]:
         """(N, 2, T) -> content (N, content dim)."""
         return (content_encoder(stereo.mean(dim=1)),)
 

@@ -26,9 +26,9 @@ class Directions(nn.Module):
             raise ValueError(f"depth is {depth}, the content encoder has {len(content_encoder.layers)} layers")
         self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)
 
-    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+    def hear(self, content_encoder, spatial_encoder, stereo, arrays) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 2, T) -> content per direction (N, directions, content dim), shares of the energy (N, directions)."""
-        masks, spectrum = spatial_encoder(stereo), content_encoder.spectrum(stereo.mean(dim=1))
+        masks, spectrum = spatial_encoder(stereo, arrays), content_encoder.spectrum(stereo.mean(dim=1))
         masked = masks * spectrum[:, None]
         energy = masked.square().sum(dim=(2, 3))
         if self.depth == 0:

@@ -30,7 +30,7 @@ class Frames(nn.Module):
         self.value = nn.Linear(both, content_encoder.dim)
         self.blocks = ContentBlocks(content_encoder.dim, dim)
 
-    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+    def hear(self, content_encoder, spatial_encoder, stereo, arrays) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 2, T) -> content maps (N, C, steps, bands) and spatial frames (N, S, steps) of the same times."""
         maps = content_encoder.maps(content_encoder.spectrum(stereo.mean(dim=1)))
         return maps, F.adaptive_avg_pool1d(spatial_encoder.frames(stereo).transpose(1, 2), maps.shape[2])

@@ -18,7 +18,7 @@ class Structured(nn.Module):
         self.content = nn.Sequential(nn.LayerNorm(content_encoder.dim), projection(content_encoder.dim, dim // 2))
         self.direction = nn.Sequential(nn.LayerNorm(spatial_encoder.dim), projection(spatial_encoder.dim, dim // 2))
 
-    def hear(self, content_encoder, spatial_encoder, stereo) -> tuple[torch.Tensor, torch.Tensor]:
+    def hear(self, content_encoder, spatial_encoder, stereo, arrays) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 2, T) -> content (N, content dim) and space (N, spatial dim)."""
         return content_encoder(stereo.mean(dim=1)), spatial_encoder(stereo)
 
