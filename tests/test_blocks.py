@@ -86,7 +86,7 @@ class Given(torch.nn.Module):
         super().__init__()
         self.masks = masks
 
-    def forward(self, stereo):
+    def forward(self, stereo, arrays):
         return self.masks
 
 
@@ -98,11 +98,11 @@ def test_frames_weigh_cells_beside_an_empty_one():
     fusion = Frames(content, space, 20)
     heard = []
     fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.append(inputs))
-    assert fusion(*fusion.hear(content, space, stereo)).shape == (2, 20)
+    assert fusion(*fusion.hear(content, space, stereo, [])).shape == (2, 20)
     fusion.empty[3] = 1e3  # nothing is heard from there
-    fusion(*fusion.hear(content, space, stereo))
+    fusion(*fusion.hear(content, space, stereo, []))
     fusion.empty[3] = -1e3  # everything is
-    fusion(*fusion.hear(content, space, stereo))
+    fusion(*fusion.hear(content, space, stereo, []))
     shares = torch.stack([share for _, share in heard])
     assert ((shares[0] > 0) & (shares[0] < 1)).all()
     assert (shares[1, :, 3] == 0).all() and (heard[1][0][:, 3] == 0).all()
@@ -121,7 +121,7 @@ def test_a_mask_of_one_hears_the_mixture_and_one_of_zero_hears_silence(depth):
     fusion = Directions(content, Given(masks), 20, depth)
     heard = []
     fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.extend(inputs))
-    fusion(*fusion.hear(content, Given(masks), stereo))
+    fusion(*fusion.hear(content, Given(masks), stereo, []))
     expected = content.embed(torch.zeros_like(spectrum[:1])).expand(2, 5, -1).clone()
     expected[0, 1], expected[1, 3] = content.embed(spectrum)
     torch.testing.assert_close(heard[0], expected, atol=1e-5, rtol=1e-4)
@@ -140,7 +140,7 @@ def test_soft_masks_share_the_mixture_out(depth):
     masks = noise(2, 5, *spectrum.shape[1:], seed=1).softmax(dim=1)
     fusion, heard = Directions(content, Given(masks), 20, depth), []
     fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.extend(inputs))
-    fusion(*fusion.hear(content, Given(masks), stereo))
+    fusion(*fusion.hear(content, Given(masks), stereo, []))
     for item, where in np.ndindex(2, 5):
         mask, whole = masks[item, where], spectrum[item : item + 1]
         expected = content.embed(mask * whole)

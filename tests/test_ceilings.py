@@ -1,50 +1,39 @@
 """What could be had on scenes."""
 
-import json
+from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 import pytest
+from conftest import ROOMS
 
-from spclap.evaluate.ceilings import ceilings, lateral_angle
+from spclap.evaluate.ceilings import best_look, ceilings
+from spclap.scene.bank import RirBank
+from spclap.scene.rooms import write_bank
 from spclap.scene.scene import Scene, Source
-from spclap.space.directions import direction_of
+from spclap.space.directions import DIRECTIONS
 
 
-def test_lateral_angle_is_that_of_the_delay():
-    """Of far sources: sin(angle) * spacing is how much longer the way to the left microphone is."""
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        left, right, towards = rng.standard_normal((3, 3))
-        left, right = left * 0.1, right * 0.1
-        source = (left + right) / 2 + 1000 * towards / np.linalg.norm(towards)
-        longer = np.linalg.norm(source - left) - np.linalg.norm(source - right)
-        angle = lateral_angle(json.dumps([left.tolist(), right.tolist()]), json.dumps(source.tolist()))
-        assert np.sin(np.deg2rad(angle)) * np.linalg.norm(right - left) == pytest.approx(longer, abs=1e-4)
+def scene(row: int, direction: str, room: str, *more: Source) -> Scene:
+    return Scene("s", room, (Source("dog", "a dog", ("dog",), row, direction, 0.0, 0.0, 0.0), *more))
 
 
-def test_elevation_takes_words_from_the_delay_and_shared_captions_from_assignment(bank):
-    class Raised:
-        table = pd.DataFrame(
-            {"mics": [json.dumps([[0, 0.1, 0], [0, -0.1, 0]])] * 2, "source": ["[0.1, -1, 0]", "[0.1, -1, 1]"]}
-        )
+@pytest.mark.parametrize("text", ["pair:0.17", "ortf", "sphere:0.0875"])
+def test_the_direct_sound_tells_where_sources_of_a_room_are(tmp_path, text):
+    conf = replace(ROOMS, count={"test": 3}, arrays={text: 1})
+    write_bank(tmp_path, "test", {"paper": conf}, 0.256, [3], 1)
+    bank = RirBank(tmp_path)
+    right = [scene(row.Index, row.direction, row.room) for row in bank.table.itertuples()]
+    assert ceilings(right, bank)["direct_sound"]["direction_1src"].mean() >= 90
+    wrong = [
+        scene(row.Index, DIRECTIONS[DIRECTIONS.index(row.direction) - 1], row.room) for row in bank.table.itertuples()
+    ]
+    assert ceilings(wrong, bank)["direct_sound"]["direction_1src"].mean() <= 10
+    for row in bank.table.itertuples():
+        assert abs(best_look(bank, row.Index, row.room) - row.azimuth) < (12 if abs(row.azimuth) < 60 else 25)
 
-    right = [
-        Scene("s", "r", (Source("dog", "a dog", ("dog",), row, "right", 84.0, 0.0, 0.0),)) for row in (0, 1)
-    ]  # fmt: skip
-    found = ceilings(right, Raised())
-    assert found["direct_sound"]["direction_1src"].tolist() == [100, 0]
-    assert found["ceiling"]["direction_1src"].tolist() == [100, 100]
+
+def test_shared_captions_take_from_assignment(bank):
     cow = Source("cow", "an animal", ("cow",), 0, "left", -60.0, 0.0, 0.0, captions=("a cow", "an animal"))
     ewe = Source("ewe", "an animal", ("sheep",), 1, "right", 60.0, 0.0, 0.0, captions=("a ewe", "an animal"))
     dog = Source("dog", "a dog", ("dog",), 1, "right", 60.0, 0.0, 0.0)
-    pairs = [Scene("same", "r", (cow, ewe)), Scene("other", "r", (cow, dog))]
-    assert ceilings(pairs, Raised())["ceiling"]["assignment_2src"].tolist() == [0, 100]
-
-
-def test_level_sources_of_simulated_rooms_are_where_their_words_say(bank):
-    """Of the places of a bank those that the delay puts elsewhere are above or below the pair."""
-    for row in bank.table.itertuples():
-        mics, source = np.array(json.loads(row.mics)), np.array(json.loads(row.source))
-        level = json.dumps([*source[:2].tolist(), mics[0, 2]])
-        assert direction_of(lateral_angle(row.mics, level)) == row.direction
+    pairs = [Scene("same", bank.rooms()[0], (cow, ewe)), Scene("other", bank.rooms()[0], (cow, dog))]
+    assert ceilings(pairs, bank)["ceiling"]["assignment_2src"].tolist() == [0, 100]

@@ -5,26 +5,38 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from programs import run
 from small_training import train
-from test_head import RATE, delay_of, late, toy_sofa
+from test_sofa import RATE, delay_of, late, toy_sofa
 
-from spclap.bin.generalize import GeneralizeConf, banks
+from spclap.bin.generalize import GeneralizeConf, places
+from spclap.data.datadir import load_datadir
+from spclap.engine.trained import load_training
+from spclap.scene.sampler import SceneSampler
+from spclap.space.array import array_of
+
+TOLD = {
+    "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 4},
+    "fusion": "directions", "fusion_conf": {"depth": 7}, "dim": 20,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def models(corpus, tmp_path_factory):
+    """One that is told what it hears through, and one that cannot be."""
     folder = tmp_path_factory.mktemp("exp")
-    for seed, name in enumerate(("one", "other")):
-        assert train(corpus, folder / name, "--max_epoch", "1", "--seed", str(seed)).returncode == 0
-    return [folder / "one", folder / "other"]
+    for name, config in (("told", TOLD), ("other", {})):
+        assert train(corpus, folder / name, "--max_epoch", "1", config=config).returncode == 0
+    return [folder / "told", folder / "other"]
 
 
 def generalize(corpus, models, out, *options, **changes):
     conf = out.parent / "generalize.yaml"
-    values = {"seed": 0, "rooms": 2, "scenes": {1: 12, 2: 12}, "conditions": {"same": {}, "wide": {"spacing": 0.3}}}
-    conf.write_text(yaml.safe_dump({**values, "heads": {"head": {}}, **changes}))
+    places = {"same": {}, "XY": {"arrays": {"xy:90": 1}, "told": ["pair:0.3"]}}
+    values = {"seed": 0, "rooms": 2, "scenes": {1: 12, 2: 12}, "places": places, "measured": {}}
+    conf.write_text(yaml.safe_dump({**values, **changes}))
     given = ["--data", corpus.data, "--dump", corpus.dump, "--models", *models, "--out", out, "--conf", conf]
     return run("spclap.bin.generalize", *given, *options)
 
@@ -35,64 +47,71 @@ def rows(path) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_every_condition_and_model_has_its_line(corpus, models, tmp_path):
+WAYS = {"same": ["its own", "nothing"], "XY": ["its own", "nothing", "pair:0.3"]}
+
+
+def test_every_place_model_and_way_has_its_line(corpus, models, tmp_path):
     result = generalize(corpus, models, tmp_path / "table.md")
     assert result.returncode == 0, result.stderr[-2000:]
     lines = rows(tmp_path / "table.md")
-    assert [line[:2] for line in lines] == [
-        [condition, tag] for condition in ("same", "wide") for tag in ("one", "other", "one-other")
-    ]
-    outcomes = json.loads((tmp_path / "table.json").read_text())
-    for condition, tag, *cells in lines:
+    ways = {"told": WAYS, "other": dict.fromkeys(WAYS, ["its own"])}
+    expected = [[place, tag, way] for place in WAYS for tag in ways for way in ways[tag][place]]
+    assert [line[:3] for line in lines] == expected
+    kept = json.loads((tmp_path / "table.json").read_text())
+    found = {(place, row["model"], row["told"]): row for place, rows in kept.items() for row in rows}
+    for place, tag, way, *cells in lines:
         for metric, cell in zip(("direction_1src", "direction_2src", "assignment_2src"), cells, strict=True):
-            values = [np.array(outcomes[condition][name][metric]) for name in tag.split("-")]
-            assert [len(scenes) for scenes in values] == [12] * len(values)
-            assert float(cell.split()[0]) == pytest.approx((values[0] - sum(values[1:])).mean(), abs=0.06)
-    assert any(
-        outcomes["same"]["one"][metric] != outcomes["same"]["other"][metric] for metric in outcomes["same"]["one"]
-    )
-    assert "no --sofa" in result.stderr and f"Models: {models[0]} {models[1]}." in (tmp_path / "table.md").read_text()
+            values = np.array(found[place, tag, way][metric])
+            assert len(values) == 12 and float(cell.split()[0]) == pytest.approx(values.mean(), abs=0.06)
+    assert f"Models: {models[0]} {models[1]}." in (tmp_path / "table.md").read_text()
 
 
-def test_a_condition_changes_what_it_says(corpus, tmp_path):
-    conditions = {"same": {}, "wide": {"spacing": 0.3}, "drawn": {"spacing": [0.1, 0.3]}}
-    conf = GeneralizeConf(seed=0, rooms=2, scenes={1: 1}, conditions=conditions, heads={"head": {}})
-    found = banks(conf, corpus, tmp_path / "banks", toy_sofa(tmp_path / "head.sofa"), nj=1)
-    spacings = {
-        name: [float(np.linalg.norm(np.diff(json.loads(mics), axis=0))) for mics in found[name].table.mics]
-        for name in conditions
-    }
-    assert spacings["same"] == pytest.approx([corpus.simu.rooms.spacing] * len(spacings["same"]), abs=1e-4)
-    assert spacings["wide"] == pytest.approx([0.3] * len(spacings["wide"]), abs=1e-4)
-    rooms = np.round(spacings["drawn"], 4).reshape(2, -1)  # places of a room share a spacing
-    assert (rooms == rooms[:, :1]).all() and rooms[0, 0] != rooms[1, 0] and (0.1 < rooms).all() and (rooms < 0.3).all()
-    for azimuth, response in zip(found["head"].table.azimuth, found["head"].rirs, strict=True):
+@torch.no_grad()
+def test_a_place_is_heard_through_its_array_and_told_what_is_said(corpus, models, tmp_path):
+    values = {"same": {}, "XY": {"arrays": {"xy:90": 1}}, "spheres": {"arrays": {"sphere:0.07-0.1": 1}}}
+    measured = {"head": {"path": str(toy_sofa(tmp_path / "head.sofa"))}, "gone": {"path": str(tmp_path / "none.sofa")}}
+    conf = GeneralizeConf(seed=0, rooms=2, scenes={1: 1}, places=values, measured=measured)
+    found = places(conf, corpus, tmp_path / "banks", nj=1)
+    arrays = {name: {place.bank.array(room) for room in place.bank.rooms()} for name, place in found.items()}
+    assert arrays["same"] == {array_of("pair:0.17")} and arrays["XY"] == {array_of("xy:90")}
+    assert len(arrays["spheres"]) == 2 and arrays["head"] == {array_of(f"head:{tmp_path / 'head.sofa'}")}
+    assert "gone" not in found
+    for azimuth, response in zip(found["head"].bank.table.azimuth, found["head"].bank.rirs, strict=True):
         assert delay_of(response) == pytest.approx(late(azimuth), abs=1.1 / RATE)
+    model, scenes = load_training(models[0], corpus)[0], {}
+    sampler = SceneSampler(load_datadir(corpus.data / "test"), found["XY"].bank, corpus.simu.scenes)
+    scenes = sampler.fixed([0], 1, 3, "x")
+    ask = (scenes, corpus.pack("test"), found["XY"].bank, corpus.samples, "x")
+    own, told, other = (model.embed_scenes(*ask, array) for array in (None, array_of("xy:90"), array_of("pair:0.17")))
+    np.testing.assert_array_equal(own, told)
+    assert np.abs(own - other).max() > 1e-4
 
 
 def test_models_of_one_name_are_told_apart_by_their_folders(corpus, models, tmp_path):
-    shutil.copytree(models[0], tmp_path / "one")
-    result = generalize(corpus, [models[0], tmp_path / "one"], tmp_path / "table.md", conditions={"same": {}})
+    shutil.copytree(models[0], tmp_path / "told")
+    result = generalize(corpus, [models[0], tmp_path / "told"], tmp_path / "table.md", places={"same": {}})
     assert result.returncode == 0, result.stderr[-2000:]
-    for tag in (models[0], tmp_path / "one", f"{models[0]}-{tmp_path / 'one'}"):
+    for tag in (models[0], tmp_path / "told"):
         assert f"| same | {tag} | " in (tmp_path / "table.md").read_text()
 
 
-def test_a_measured_head_is_a_condition_too(corpus, models, tmp_path):
-    head = toy_sofa(tmp_path / "head.sofa")
-    tail = {"anechoic": {}, "tail": {"rt60": [0.1, 0.2]}}
-    result = generalize(corpus, models[:1], tmp_path / "table.md", "--sofa", head, conditions={}, heads=tail)
+def test_measured_heads_are_places_too_and_those_that_are_not_there_are_left_out(corpus, models, tmp_path):
+    head = {"path": str(toy_sofa(tmp_path / "head.sofa"))}
+    measured = {"anechoic": head, "tail": {**head, "rt60": [0.1, 0.2]}, "gone": {"path": "none.sofa"}}
+    result = generalize(corpus, models[:1], tmp_path / "table.md", places={}, measured=measured)
     assert result.returncode == 0, result.stderr[-2000:]
-    assert [line[0] for line in rows(tmp_path / "table.md")] == ["anechoic", "tail"]
+    assert [line[0] for line in rows(tmp_path / "table.md")] == ["anechoic"] * 2 + ["tail"] * 2
+    assert "none.sofa is not there, so `gone` is left out" in result.stderr
 
 
 def test_bad_input_is_named_and_nothing_is_written(corpus, models, tmp_path):
     for changes, message in (
-        ({"conditions": {"a": {"spacings": 0.1}}}, "conditions: a"),
-        ({"conditions": {"a": {"spacing": -1}}}, "spacing is -1"),
-        ({"heads": {"a": {"rt60": 0.2}}}, "rt60 is 0.2"),
+        ({"places": {"a": {"array": "ortf"}}}, "places: a"),
+        ({"places": {"a": {"arrays": {"pair:-1": 1}}}}, "array `pair:-1`"),
+        ({"places": {"a": {"told": ["quad"]}}}, "array `quad`"),
+        ({"measured": {"a": {"path": "a", "rt60": 0.2}}}, "rt60 is 0.2"),
         ({"scenes": {1: 0}}, "both must be 1 or more"),
-        ({"conditions": {}}, "no conditions"),
+        ({"places": {}}, "no places"),
     ):
         result = generalize(corpus, models, tmp_path / "table.md", **changes)
         assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr

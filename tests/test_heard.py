@@ -50,7 +50,8 @@ def fresh(corpus, batch={1: 3, 2: 4}, permutations=6, rank=0, world=1, seed=0, p
 @torch.no_grad()
 def heard_anew(model, corpus, split, scene, permutation) -> list[torch.Tensor]:
     sounds = corpus.pack(split), corpus.bank(split), corpus.samples
-    return [part[0] for part in model.clap.hear(render(scene, *sounds, permutation)[None])]
+    recording = render(scene, *sounds, permutation)[None]
+    return [part[0] for part in model.clap.hear(recording, [sounds[1].array(scene.room)])]
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -136,7 +137,7 @@ def test_models_with_the_same_ears_share_what_was_heard_and_others_do_not(model,
     PooledScenes(fresh(own), Hearing(other.clap, own))
     Hearing(other.clap, own).fixed("test", 2)
     assert times == {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.npy")}
-    for conf in ({"spatial_encoder_conf": {"spacing": 0.1}}, {"fusion_conf": {"depth": 0}}, {"equal_level": False}):
+    for conf in ({"spatial_encoder_conf": {"sharpness": 4.0}}, {"fusion_conf": {"depth": 0}}, {"equal_level": False}):
         assert Hearing(build(own, **conf).clap, own).folder != first.folder
     with torch.no_grad():
         other.clap.content_encoder.layers[3].bias[0] += 1e-6

@@ -108,6 +108,6 @@ def test_sampler_draws_all_that_there_is_evenly(sampler, clips):
     assert abs(np.corrcoef(levels.T)[0, 1]) < 0.15  # each source has its own
     assert {source.caption for source in sources} == {caption for clip in clips for caption in clip.captions}
     assert {source.clip for source in sources} == {clip.id for clip in clips}
-    assert {scene.room for scene in scenes} == set(sampler.bank.rooms)
+    assert {scene.room for scene in scenes} == set(sampler.bank.rooms())
     assert {source.rir for source in sources} == set(range(len(sampler.bank.rirs)))
     assert {scene.sources[0].direction for scene in scenes} == set(DIRECTIONS)

@@ -80,7 +80,7 @@ def test_scenes_are_in_all_rooms_and_at_all_places(clips, bank):
     grid = Grid(clips, bank, seed=3)
     for scenes in (grid.every_direction(1), grid.every_direction(2), grid.every_order(3)):
         found = Counter(scene.room for scene in scenes)
-        assert found.keys() == set(bank.rooms) and max(found.values()) < 2 * len(scenes) / len(bank.rooms)
+        assert found.keys() == set(bank.rooms()) and max(found.values()) < 2 * len(scenes) / len(bank.rooms())
     every = [source for size in (1, 2) for scene in grid.every_direction(size) for source in scene.sources]
     assert {source.rir for source in every} == set(range(len(bank.rirs)))
     assert {(source.start, source.gain_db) for source in every} == {(0.0, 0.0)}

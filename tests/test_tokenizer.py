@@ -20,7 +20,9 @@ def test_more_characters_than_the_vocabulary_are_told_with_a_size_that_fits(tmp_
     texts = ["".join(chr(0x4E00 + 75 * number + index) for index in range(75)) for number in range(12)]
     chinese = [replace(clip, captions=(text,)) for clip, text in zip(clips, texts, strict=True)]
     write_datadir(tmp_path / "train", chinese)
-    sampler = SceneSampler(load_datadir(tmp_path / "train"), bank, SceneConf(seconds=1.0, level_db=3.0, fixed={}))
+    sampler = SceneSampler(
+        load_datadir(tmp_path / "train"), bank, SceneConf(seconds=1.0, level_db=3.0, rooms="paper", fixed={})
+    )
     Stamp(tmp_path / "rirs" / "train").write()
     feats = SimpleNamespace(vocab_size=400)
     corpus = SimpleNamespace(

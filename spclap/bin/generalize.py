@@ -101,14 +101,14 @@ def told_ways(place: Place, model) -> dict[str, Array | None]:
     return {OWN: None, **(others if model.clap.told else {})}
 
 
-def table(found: dict[str, dict[str, Values]], tests: dict[str, FixedSet]) -> str:
+def table(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, FixedSet]) -> str:
     """Markdown: a line per place, model and what it is told."""
     metrics = list(next(iter(next(iter(found.values())).values())))
     lines = []
     for place, ways in found.items():
-        for way, values in ways.items():
-            cells = {r["metric"]: shown(r["value"], r["low"], r["high"]) for r in tests[place].rows(way, values, {})}
-            lines.append([place, *way.split(" | "), *(cells[metric] for metric in metrics)])
+        for (tag, way), values in ways.items():
+            cells = {r["metric"]: shown(r["value"], r["low"], r["high"]) for r in tests[place].rows(tag, values, {})}
+            lines.append([place, tag, way, *(cells[metric] for metric in metrics)])
     return markdown.table(["place", "model", "told", *metrics], lines)
 
 
@@ -162,12 +162,18 @@ def main() -> None:
             drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in conf.scenes.items()}
             tests[name] = FixedSet({size: corpus.recordings(own) for size, own in drawn.items()})
             found[name] = {
-                f"{tag} | {way}": outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told)
+                (tag, way): outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told)
                 for tag, model in models.items()
                 for way, told in told_ways(place, model).items()
             }
     text = header(args, conf) + "\n\n" + table(found, tests)
-    plain = {n: {t: {m: v.tolist() for m, v in values.items()} for t, values in ms.items()} for n, ms in found.items()}
+    plain = {
+        place: [
+            {"model": tag, "told": way, **{m: v.tolist() for m, v in values.items()}}
+            for (tag, way), values in ways.items()
+        ]
+        for place, ways in found.items()
+    }
     atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
     atomic_write_text(args.out, text + "\n")
     print(text)

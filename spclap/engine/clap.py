@@ -177,6 +177,7 @@ class ClapTask(SceneTask):
         group.add_argument("--text_head", type=str, default="pooled")
         group.add_argument("--dim", type=int, default=512)
         group.add_argument("--equal_level", type=str2bool, default=True, help="recordings are brought to one level")
+        group.add_argument("--array", type=str, default="pair:0.17", help="what hears where nothing else is said")
         group.add_argument("--frozen", nargs="*", default=[], help="parts of the model that do not learn")
 
     @classmethod

@@ -1,5 +1,6 @@
 """SOFA files (AES69) and folders of recordings as measured responses."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -72,13 +73,17 @@ def _read_sofa(path: Path, sample_rate: int) -> Head:
     except ImportError:
         raise DataError(f"{path}: reading SOFA files needs the package sofar; run `pip install -e .[sofa]`") from None
     try:
-        sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
+        with warnings.catch_warnings(action="ignore"):  # it warns of conventions that have a newer version
+            sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as SOFA: {error}; docs/arrays.md says where to get one") from error
     if (convention := sofa.GLOBAL_SOFAConventions) not in IN_ROOM:
         raise DataError(f"{path}: convention {convention}; there are readers for {', '.join(IN_ROOM)}")
     measured = np.asarray(sofa.Data_IR, dtype=float)
-    measured = measured[:, :, None] if measured.ndim == 3 else measured  # (M, receivers, emitters, taps)
+    if measured.ndim == 3:
+        measured = measured[:, :, None]  # (M, receivers, emitters, taps)
+    elif convention == "SingleRoomMIMOSRIR":
+        measured = np.moveaxis(measured, 3, 2)
     left_first = _left_first(path, sofa, measured.shape[1])
     delays = np.broadcast_to(np.atleast_3d(np.asarray(sofa.Data_Delay, dtype=float)), measured.shape[:3])
     late = _delayed(measured, delays)[:, left_first]
