@@ -36,7 +36,7 @@ def generalize(corpus, models, out, *options, **changes):
     conf = out.parent / "generalize.yaml"
     places = {"same": {}, "XY": {"arrays": {"xy:90": 1}, "told": ["pair:0.3"]}}
     values = {"seed": 0, "rooms": 2, "scenes": {1: 12, 2: 12}, "places": places, "measured": {}}
-    conf.write_text(yaml.safe_dump({**values, **changes}))
+    conf.write_text(yaml.safe_dump({**values, **changes}, sort_keys=False))
     given = ["--data", corpus.data, "--dump", corpus.dump, "--models", *models, "--out", out, "--conf", conf]
     return run("spclap.bin.generalize", *given, *options)
 

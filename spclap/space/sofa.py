@@ -73,7 +73,8 @@ def _read_sofa(path: Path, sample_rate: int) -> Head:
     except ImportError:
         raise DataError(f"{path}: reading SOFA files needs the package sofar; run `pip install -e .[sofa]`") from None
     try:
-        with warnings.catch_warnings(action="ignore"):  # it warns of conventions that have a newer version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells of conventions that have a newer version
             sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as SOFA: {error}; docs/arrays.md says where to get one") from error
