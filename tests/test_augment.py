@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from spclap.data.pack import ClipPack, write_pack
+from spclap.engine.batches import collate
 from spclap.scene.augment import EQ_OCTAVES, Augmentation, equalise
 from spclap.scene.scene import read_scenes, write_scenes
 from spclap.scene.spatialize import dry_window, render
+from spclap.space.array import array_of
 from spclap.space.directions import DIRECTIONS
 
 RATE = 16000
@@ -35,6 +37,15 @@ def test_a_mirrored_scene_is_the_recording_with_its_channels_exchanged(sampler, 
         assert one.azimuth == -other.azimuth
     write_scenes(tmp_path / "s.jsonl", [mirrored])
     assert read_scenes(tmp_path / "s.jsonl") == [mirrored]
+
+
+def test_the_array_of_a_mirrored_scene_is_told_mirrored(sampler, pack, bank, monkeypatch):
+    head = array_of("head:some.sofa")
+    monkeypatch.setattr(type(bank), "array", lambda self, room: head)
+    scene = sampler.draw(np.random.default_rng(0), 2, "x")
+    mirrored = Augmentation(mirror=1.0).draw(scene, np.random.default_rng(1))
+    batch = collate([(scene, [(0, 1), (1, 0)]), (mirrored, [(0, 1)])], pack, bank, RATE)
+    assert batch.arrays == [head, head, head.mirrored()] and head.mirrored() != head
 
 
 def test_half_of_the_scenes_are_mirrored(sampler):

@@ -22,10 +22,12 @@ from spclap.engine.batches import FixedScenes, FreshScenes, SceneIterFactory, Se
 from spclap.engine.clap import ClapTask
 from spclap.engine.made import normalise_inputs, tokenizer
 from spclap.engine.seld import SeldTask
+from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.features import StereoMaps
 from spclap.model.loss import symmetric_info_nce
 from spclap.recipe import MODEL
+from spclap.recipe.compose import Recipe
 from spclap.scene.bank import RirBank
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import fits
@@ -89,6 +91,24 @@ def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus):
         render(scene, sounds, RirBank(corpus.data / "rirs" / "train"), corpus.samples),
     )
     assert set(data.pack.ids) == set(sounds.ids) == clips.keys()
+
+
+def test_a_model_trains_in_the_rooms_of_its_settings(corpus):
+    """Its task hands them on, and those of its pre-training are the same."""
+    for asked, heard in (([], {"paper"}), (["varied"], {"varied"}), (["paper", "varied"], {"paper", "varied"})):
+        args = ClapTask.get_parser().parse_args(["--rooms", *asked])
+        args = argparse.Namespace(
+            **{**vars(args), "data": str(corpus.data), "dump": str(corpus.dump), "batch": {1: 16}}
+        )
+        scenes = ClapTask.build_task_iter_factory(args, argparse.Namespace(dist_rank=0, dist_world_size=1), "train")
+        settings = {room.split("-")[1] for room in (scene.room for scene in scenes.dataset[0].scenes)}
+        assert settings == heard
+    with pytest.raises(DataError, match="no rooms of setting outdoors"):
+        corpus.sampler("train", ["outdoors"])
+    recipe = Recipe(ROOT / "conf")
+    for model, rooms in (("default", ["paper", "varied"]), ("concat", ["paper"]), ("one_array", ["paper"])):
+        for run in (recipe.pretraining(model), recipe.training(model, "scl")):
+            assert recipe.config(*run.names).values["rooms"] == rooms
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
