@@ -38,7 +38,7 @@ HEARD = "test_heard.py"
 READ = "test_frozen_layers.py"
 SCENES = "test_scene.py test_spatialize.py -k 'not share_no_room and not number_of_processes'"
 MODEL = "test_model.py"
-TRAIN = 'corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")'
+TRAIN = 'corpus.sampler("train", rooms), corpus.pack("train"), corpus.bank("train")'
 TEST = TRAIN.replace("train", "test")
 # fmt: off
 MUTATIONS = [Mutation(*fields) for fields in (
