@@ -8,17 +8,22 @@ from tiny_models import tiny_roberta
 from spclap.inference import SpatialCLAP
 from spclap.model.spatial_clap import SpatialClap
 
+ONE_ARRAY = {"spatial_encoder_conf": {"channels": 4, "hidden": 8, "input": {"bins": 64}}, "dim": 16}
+ANY_ARRAY = {
+    "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 4},
+    "fusion": "directions", "fusion_conf": {"depth": 4}, "dim": 20,
+}  # fmt: skip
 
-def small_clap(folder: Path) -> SpatialCLAP:
+
+def small_clap(folder: Path, hearing: dict | None = None) -> SpatialCLAP:
     """Of scenes of one second; its text encoder lies in `folder`."""
     tiny_roberta(folder)
     torch.manual_seed(0)
-    clap = SpatialClap(
-        content_encoder="cnn", content_encoder_conf={"channels": 4, "dim": 16},
-        spatial_encoder_conf={"channels": 4, "hidden": 8, "input": {"bins": 64}},
-        text_encoder_conf={"name": str(folder), "pooling": "mean", "train_layers": 1}, dim=16,
-    )  # fmt: skip
-    return SpatialCLAP(clap, scene_seconds=1.0)
+    conf = {
+        "content_encoder": "cnn", "content_encoder_conf": {"channels": 4, "dim": 16},
+        "text_encoder_conf": {"name": str(folder), "pooling": "mean", "train_layers": 1},
+    }  # fmt: skip
+    return SpatialCLAP(SpatialClap(**conf, **(hearing or ONE_ARRAY)), scene_seconds=1.0)
 
 
 class Echo:

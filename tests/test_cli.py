@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from small_clap import Echo, small_clap
+from small_clap import ANY_ARRAY, Echo, small_clap
 
 from spclap import cli
 from spclap.inference import SpatialCLAP
@@ -121,3 +121,17 @@ def test_long_files_are_captioned_window_by_window(spclap, tmp_path):
 def test_options_that_make_no_sense_are_refused(spclap, tmp_path, wrong):
     code, out, err = spclap("caption", *wrong, write(tmp_path / "a.wav"))
     assert code == 1 and out == "" and "they must be 0.1 s and 1 or more" in err
+
+
+def test_the_array_of_recordings_is_told(spclap, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model, "clap", small_clap(tmp_path / "text", ANY_ARRAY).clap)
+    file = write(tmp_path / "a.wav")
+    for array in ("ortf", "sphere:0.1"):
+        code, out, err = spclap("embed", file, "--out", tmp_path / "v.npz", "--array", array)
+        assert code == 0, err
+        expected = model.embed_audio([file], array=array)
+        np.testing.assert_array_equal(np.load(tmp_path / "v.npz")["audio"], expected)
+        code, out, err = spclap("caption", file, "--array", array)
+        assert code == 0 and f"sound {float(expected[0, 0]):.4f}" in out, err
+    code, _, err = spclap("embed", file, "--out", tmp_path / "w.npz", "--array", "mono")
+    assert code == 1 and "array `mono` is none of: ortf" in err and not (tmp_path / "w.npz").exists()

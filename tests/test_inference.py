@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from small_clap import Echo, small_clap
+from small_clap import ANY_ARRAY, Echo, small_clap
 
 from spclap.data.audio import SILENCE_DB, windows
 from spclap.data.decode import Stream
 from spclap.errors import DataError
 from spclap.inference import AT_ONCE, SpatialCLAP
+from spclap.space.array import Sphere, array_of
 
 RATE = 16000
 
@@ -151,3 +152,41 @@ def test_a_model_says_how_long_its_scenes_were(model):
             SpatialCLAP(model.clap, scene_seconds=seconds).embed_audio(sound(1.0), RATE)
     with pytest.raises(DataError, match="no captioner"):
         SpatialCLAP(model.clap, scene_seconds=1.0).caption(sound(1.0), RATE)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> SpatialCLAP:
+    """A model that can be told what it hears through."""
+    return small_clap(tmp_path_factory.mktemp("text"), ANY_ARRAY)
+
+
+def test_a_recording_is_heard_through_the_array_that_is_said(told):
+    stereo = [centred(sound(1.0, seed)) for seed in range(2)]
+    default, ortf, sphere = (told.embed_audio(stereo, RATE, array=array) for array in (None, "ortf", Sphere(0.08)))
+    np.testing.assert_array_equal(default, told.embed_audio(stereo, RATE, array="pair:0.17"))
+    assert np.abs(default - ortf).max() > 1e-5 < np.abs(ortf - sphere).max()
+    with torch.no_grad():
+        direct = told.clap.embed_audio(torch.from_numpy(np.stack(stereo)), [array_of("ortf")]).numpy()
+    np.testing.assert_allclose(ortf, direct, atol=1e-6)
+    parts = list(told.listen(stereo[0], RATE, array="ortf"))
+    np.testing.assert_allclose(parts[0].vector, ortf[0], atol=1e-6)
+
+
+def test_an_array_that_training_never_had_is_said_once(told, caplog, monkeypatch):
+    monkeypatch.setattr(SpatialCLAP, "arrays", ["pair:0.08-0.30", "ortf"])
+    told.embed_audio(sound(1.0), RATE, array="ortf")
+    told.embed_audio(sound(1.0), RATE, array="pair:0.1")
+    assert not caplog.records
+    for _ in range(2):
+        told.embed_audio([sound(1.0)] * 2, RATE, array="xy:90")
+    (record,) = caplog.records
+    assert record.getMessage() == "array xy:90: trained on pair:0.08-0.30, ortf, so it may hear less well"
+
+
+def test_a_model_that_cannot_be_told_refuses_another_array(model, told):
+    own = model.embed_audio(sound(1.0), RATE)
+    np.testing.assert_array_equal(own, model.embed_audio(sound(1.0), RATE, array="pair:0.17"))
+    with pytest.raises(DataError, match="array ortf: this model cannot be told .* it learned pair:0.17 alone"):
+        model.embed_audio(sound(1.0), RATE, array="ortf")
+    with pytest.raises(DataError, match="array `quad` is none of: ortf"):
+        told.embed_audio(sound(1.0), RATE, array="quad")
