@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spclap.engine import precision
-from spclap.engine.precision import faster_on_cpu, kinds_in_bfloat16
+from spclap.engine.precision import kinds_in_bfloat16
 from spclap.errors import DataError
 
 
@@ -15,18 +15,24 @@ from spclap.errors import DataError
     [(0.5, 0.5, ("maps", "words"), "true"), (1.1, 0.5, ("words",), "words"), (0.5, 0.9, ("maps",), "maps"),
      (16, 16, (), "false")],
 )  # fmt: skip
-def test_each_kind_of_layers_is_timed_and_the_choice_is_kept(monkeypatch, maps, words, kinds, kept):
+def test_each_kind_of_layers_is_timed_once_and_the_choice_is_kept(tmp_path, monkeypatch, maps, words, kinds, kept):
     def seconds(run, half):
         out = run()
         return (maps if out.ndim == 4 else words) if half else 1.0
 
     monkeypatch.setattr(precision, "_seconds", seconds)
-    faster_on_cpu.cache_clear()
-    args = argparse.Namespace(bfloat16="auto", ngpu=0)
+    args = argparse.Namespace(bfloat16="auto", ngpu=0, dump=str(tmp_path))
     assert kinds_in_bfloat16(args) == kinds and args.bfloat16 == kept
-    faster_on_cpu.cache_clear()
     monkeypatch.setattr(precision, "_seconds", lambda run, half: pytest.fail("timed again"))
     assert kinds_in_bfloat16(args) == kinds
+    assert kinds_in_bfloat16(argparse.Namespace(bfloat16="auto", ngpu=0, dump=str(tmp_path))) == kinds
+
+
+def test_another_machine_times_anew(tmp_path, monkeypatch):
+    for choice, threads in (("false", 1), ("true", 2), ("true", 2)):
+        monkeypatch.setattr(precision, "_faster", lambda choice=choice: choice)
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert precision.faster_on_cpu(tmp_path) == choice
 
 
 def test_timings_are_of_layers_in_bfloat16():
