@@ -31,7 +31,7 @@ class FrozenLayers:
     """Reads each caption once and keeps the states; only the trained layers run every time.
 
     In training what was kept has a layer's dropout once, in place of that in each frozen layer; without any, `single`
-    lost 5 points of direction (docs/LOG.md).
+    had 5 points less of direction in one run (docs/LOG.md).
 
     Args: model of transformers; trained, its last layers, each called as layer(states, mask); padding, a token;
     known, states by weights and tokens, which models can share (30 KB a caption with MiniLM).

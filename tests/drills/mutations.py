@@ -246,6 +246,10 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("data/audio.py", "if level >= SILENCE_DB:", "if level > -190:", "silence is exact zeros", "test_inference.py"),
     ("data/audio.py", "np.resize(audio, (wanted, 2)).T", "np.pad(audio, ((0, wanted - len(audio)), (0, 0))).T",
      "short recordings are followed by silence", "test_inference.py"),
+    # precision
+    ("engine/precision.py", '"threads": torch.get_num_threads(), ', "", "another machine's timing is taken over",
+     "test_precision.py"),
+    ("engine/precision.py", "args.bfloat16 = wanted", "pass", "a resumed training times anew", "test_precision.py"),
 )]
 # fmt: on
 
