@@ -93,6 +93,12 @@ def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus):
     assert set(data.pack.ids) == set(sounds.ids) == clips.keys()
 
 
+def test_training_scenes_can_have_a_length_of_their_own(corpus):
+    for seconds in (None, 0.5):
+        batch = FreshScenes(corpus, {2: 2}, 1, 1, 0, seconds=seconds)[0]
+        assert batch.sound[0].shape[-1] == (8000 if seconds else corpus.samples)
+
+
 def test_a_model_trains_in_the_rooms_of_its_settings(corpus):
     """Its task hands them on, and those of its pre-training are the same."""
     for asked, heard in (([], {"paper"}), (["varied"], {"varied"}), (["paper", "varied"], {"paper", "varied"})):

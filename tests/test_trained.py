@@ -72,6 +72,7 @@ def test_export_works_from_anywhere(scl, tmp_path, monkeypatch, place):
     assert all(torch.equal(loaded[name], value) for name, value in model.clap.state_dict().items())
     text = Path("m/config.yaml").read_text()
     assert "training: exp:1/seed0/scl\n" in text and str(tmp_path) not in text and "scene_seconds: 1.0" in text
+    assert SpatialCLAP.from_pretrained("m").arrays == ["pair:0.17"]
 
 
 def test_relative_paths_stay_as_they_are_where_the_training_was_made(repo, monkeypatch):

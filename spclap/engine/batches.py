@@ -18,7 +18,7 @@ from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import caption_width, statements
 from spclap.scene.scene import Scene
 from spclap.scene.spatialize import dry_parts
-from spclap.space.array import Array
+from spclap.space.array import SAMPLE_RATE, Array
 from spclap.space.directions import DIRECTIONS
 
 Item = tuple[Scene, tuple[int, ...]]  # a scene and one of its permutations
@@ -102,15 +102,16 @@ class FreshScenes(Dataset):
 
     Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree. `pool`
     says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`; `rooms`, the
-    settings that they stand in.
+    settings that they stand in; `seconds`, their length if it is not that of the fixed scenes.
     """
 
     def __init__(
         self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
         world: int = 1, augmentation: Augmentation | None = None,
-        pool: dict[int, int] | None = None, rooms: Sequence[str] = (),
+        pool: dict[int, int] | None = None, rooms: Sequence[str] = (), seconds: float | None = None,
     ):  # fmt: skip
-        self.corpus, self.batch, self.samples = corpus, batch, corpus.samples
+        self.corpus, self.batch = corpus, batch
+        self.samples = round(seconds * SAMPLE_RATE) if seconds else corpus.samples
         self.sampler, self.pack, self.bank = corpus.sampler("train", rooms), corpus.pack("train"), corpus.bank("train")
         self.permutations, self.steps, self.seed, self.rank, self.world = permutations, steps, seed, rank, world
         self.augmentation, self.epoch, self.pool = augmentation or Augmentation(), 0, pool or {}

@@ -57,25 +57,29 @@ class Hearing:
     def fixed(self, split: str, n_sources: int) -> Heard:
         """The fixed scenes of a split as they are, in float32."""
         scenes = self.corpus.fixed(split, n_sources)
-        return self._kept(f"{split}_{n_sources}src", split, scenes, as_they_are(scenes[:1])[0][1], "float32")
+        name, itself = f"{split}_{n_sources}src", as_they_are(scenes[:1])[0][1]
+        return self._kept(name, split, scenes, itself, self.corpus.samples, "float32")
 
     def pool(self, fresh: FreshScenes, n_sources: int) -> Heard:
         """Training scenes with all their permutations, in half precision."""
         count = fresh.pool[n_sources]
         scenes = [fresh.draw([n_sources, i], n_sources, f"pool-{n_sources}-{i}")[0] for i in range(count)]
         name = f"train_seed{fresh.seed}_{n_sources}src"
-        return self._kept(name, "train", scenes, scenes[0].permutations(), "float16")
+        return self._kept(name, "train", scenes, scenes[0].permutations(), fresh.samples, "float16")
 
-    def _kept(self, name: str, split: str, scenes: list[Scene], permutations: list, dtype: str) -> Heard:
+    def _kept(
+        self, name: str, split: str, scenes: list[Scene], permutations: list, samples: int, dtype: str
+    ) -> Heard:  # fmt: skip
         told = hashlib.sha256(json.dumps([asdict(scene) for scene in scenes]).encode()).hexdigest()
         sounds = digest(self.corpus.dump / "clips" / "done.json", self.corpus.data / "rirs" / split / "done.json")
         half = self.bfloat16 and split == "train"
 
         def make() -> dict[str, bytes]:
-            arrays = self._hear(split, scenes, permutations, dtype, half)
+            arrays = self._hear(split, scenes, permutations, samples, dtype, half)
             return {f"{number}.npy": array for number, array in enumerate(arrays)}
 
-        inputs = {"scenes": told, "permutations": permutations, "sounds": sounds, "dtype": dtype, "bfloat16": half}
+        inputs = {"scenes": told, "permutations": permutations, "samples": samples, "sounds": sounds}
+        inputs |= {"dtype": dtype, "bfloat16": half}
         made = made_once(self.folder / name, make, **inputs)
         heard = Heard(scenes, permutations, [np.load(made[part], mmap_mode="r") for part in sorted(made)])
         if any(len(array) != len(scenes) * len(permutations) for array in heard.arrays):
@@ -83,10 +87,12 @@ class Hearing:
         return heard
 
     @torch.no_grad()
-    def _hear(self, split: str, scenes: list[Scene], permutations: list, dtype: str, half: bool) -> list[bytes]:
+    def _hear(
+        self, split: str, scenes: list[Scene], permutations: list, samples: int, dtype: str, half: bool
+    ) -> list[bytes]:  # fmt: skip
         """Arrays as files of numpy, one for each tensor of what is heard."""
         device, parts = self.clap.logit_scale.device, []
-        sounds = (self.corpus.pack(split), self.corpus.bank(split), self.corpus.samples)
+        sounds = (self.corpus.pack(split), self.corpus.bank(split), samples)
         at_once, training = max(AT_ONCE // len(permutations), 1), self.clap.training
         self.clap.eval()
         for first in progress(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):

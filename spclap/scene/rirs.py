@@ -1,6 +1,6 @@
 """What an array hears in a shoebox room, by the image-source method (Allen and Berkley; images by pyroomacoustics)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
@@ -49,21 +49,22 @@ def room_rirs(size: np.ndarray, rt60: float, listener: Listener, sources: np.nda
     Microphones hear where they are; a head hears each image as its response to a far sound from there; a mixing desk
     pans what one microphone heard. ValueError when no walls give that RT60.
     """
-    room, array = _room(size, rt60, sources, taps), listener.array
+    images, array = _images(size, rt60, sources, taps), listener.array
+    length = next_fast_len(taps + 2 * LEAD, real=True)
     if isinstance(array, Pair):
-        for position, angle in zip(array.positions, array.axes, strict=True):
-            _add_microphone(room, listener, position, angle, array.omni)
-        return _computed(room, taps)
-    room.add_microphone(listener.middle)
-    if isinstance(array, Panned):
+        microphones = zip(array.positions, np.deg2rad(array.axes), strict=True)
+        heard = [_microphone(listener, *place, array.omni, images, length) for place in microphones]
+        spectra = np.stack(heard, axis=1)
+    elif isinstance(array, Panned):
         gains = array.gains([listener.lateral(source) for source in sources])
-        return (gains[..., None] * _computed(room, taps)).astype(np.float32)
-    room.image_source_model()
-    return _from_images(listener, [(source.images.T, source.damping[0]) for source in room.sources], taps)
+        spectra = gains[..., None] * _microphone(listener, 0.0, 0.0, 1.0, images, length)[:, None]
+    else:
+        spectra = _head(listener, images, length)
+    return irfft(spectra, length)[..., :taps].astype(np.float32)
 
 
-def _room(size: np.ndarray, rt60: float, sources: np.ndarray, taps: int):
-    """With all images whose sound arrives within `taps`."""
+def _images(size: np.ndarray, rt60: float, sources: np.ndarray, taps: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Images (k, 3) in m of each source, all whose sound arrives within `taps`, with gains (k,) of their walls."""
     import pyroomacoustics as pra
 
     absorption, order = pra.inverse_sabine(rt60, size)
@@ -72,38 +73,31 @@ def _room(size: np.ndarray, rt60: float, sources: np.ndarray, taps: int):
     room = pra.ShoeBox(size, fs=SAMPLE_RATE, materials=pra.Material(absorption), max_order=order)
     for source in sources:
         room.add_source(source)
-    return room
+    room.add_microphone(size / 2)  # images are those of the sources, wherever one listens
+    room.image_source_model()
+    return [(source.images.T, source.damping[0]) for source in room.sources]
 
 
-def _add_microphone(room, listener: Listener, position: float, angle: float, omni: float) -> None:
-    """One that looks to `angle` degrees, `position` m to the right of the middle."""
-    from pyroomacoustics.directivities import CardioidFamily, DirectionVector
-
-    look = DirectionVector(azimuth=np.rad2deg(listener.yaw) - angle, colatitude=90, degrees=True)
-    pattern = CardioidFamily(look, p=omni) if omni < 1 else None
-    room.add_microphone(listener.middle + position * listener.axes[1], directivity=pattern)
-
-
-def _computed(room, taps: int) -> np.ndarray:
-    """(sources, microphones, taps)."""
-    room.compute_rir()
-    out = np.zeros((len(room.sources), len(room.rir), taps), dtype=np.float32)
-    for channel, rirs in enumerate(room.rir):
-        for index, rir in enumerate(rirs):
-            out[index, channel, : len(rir)] = rir[:taps]
-    return out
+def _microphone(
+    listener: Listener, right: float, look: float, omni: float, images: list[tuple[np.ndarray, np.ndarray]], length: int
+) -> np.ndarray:
+    """Spectra (sources, length // 2 + 1) of one that stands `right` m of the middle and looks to `look`, in radians."""
+    there, heard = replace(listener, middle=listener.middle + right * listener.axes[1]), []
+    for points, gains in images:
+        toward, distance = there.toward(points)
+        pattern = omni + (1 - omni) * toward @ [np.cos(look), np.sin(look), 0.0]
+        heard.append(_spectra(np.zeros(len(points), int), distance, gains * pattern, 1, length)[0])
+    return np.stack(heard)
 
 
-def _from_images(listener: Listener, sources: list[tuple[np.ndarray, np.ndarray]], taps: int) -> np.ndarray:
-    """Images (n, 3) in m of each source with gains (n,) of their walls -> (sources, 2, taps)."""
-    length = next_fast_len(taps + 2 * LEAD, real=True)
-    found = [(*listener.toward(images), gains) for images, gains in sources]
+def _head(listener: Listener, images: list[tuple[np.ndarray, np.ndarray]], length: int) -> np.ndarray:
+    """Spectra (sources, 2, length // 2 + 1) of what a head hears."""
+    found = [(*listener.toward(points), gains) for points, gains in images]
     found = [(listener.array.nearest(toward), distance, gains) for toward, distance, gains in found]
     rows = np.unique(np.concatenate([which for which, *_ in found]))
     responses = listener.array.at(rows, np.fft.rfftfreq(length, 1 / SAMPLE_RATE)).astype(np.complex64)
     spectra = (_spectra(np.searchsorted(rows, which), *rest, len(rows), length) for which, *rest in found)
-    heard = [irfft(np.einsum("kf,kcf->cf", spectrum, responses), length)[:, :taps] for spectrum in spectra]
-    return np.stack(heard).astype(np.float32)
+    return np.stack([np.einsum("kf,kcf->cf", spectrum, responses) for spectrum in spectra])
 
 
 def _spectra(row: np.ndarray, distance: np.ndarray, gains: np.ndarray, rows: int, length: int) -> np.ndarray:
