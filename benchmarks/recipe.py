@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Where the time of the recipe goes: stage 2, hearing, a step of each training, scoring of a model; and before.
+"""Where the time of the recipe goes: stages 1 and 2, hearing, a step of each training, scoring; and before.
 
-After stages 0 and 1 of mini: python benchmarks/recipe.py [--against 0d3f825] [--bfloat16 false]
-Each part is what run.sh says of itself, in this checkout and beside it in one of an older commit; nothing else may run.
+After stage 0 of mini, for its downloads: python benchmarks/recipe.py [--against 0d3f825] [--bfloat16 false]
+Each part is what run.sh says of itself, in this checkout and beside it in one of an older commit, each with data of its
+own; nothing else may run.
 """
 
 import argparse
@@ -21,21 +22,11 @@ TRAININGS = {3: ("masks", "single"), 4: ("multi", "scl")}
 def run(root: Path, scratch: Path, args: argparse.Namespace, stage: int) -> str:
     """What a stage of the recipe in a checkout prints."""
     few = f"--max_epoch 2 --num_iters_per_epoch {args.steps} --bfloat16 {args.bfloat16}"
-    places = ["--datadir", args.data, "--dumpdir", scratch / "dump", "--expdir", scratch / "exp"]
-    command = [
-        "./run.sh",
-        "--corpus",
-        args.corpus,
-        "--stage",
-        stage,
-        "--stop_stage",
-        stage,
-        *places,
-        "--train_args",
-        few,
-    ]
+    places = [word for name in ("data", "dump", "exp") for word in (f"--{name}dir", str(scratch / name))]
+    stages = ["--stage", str(stage), "--stop_stage", str(stage)]
+    command = ["./run.sh", *stages, *places, "--train_args", few]
     result = subprocess.run(
-        list(map(str, command)), cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "SPCLAP_PYTHON": sys.executable},
     )  # fmt: skip
     if result.returncode:
@@ -50,7 +41,8 @@ def seconds(words: str) -> float:
 
 def parts(root: Path, scratch: Path, args: argparse.Namespace) -> dict[str, float]:
     """Part -> seconds."""
-    found = {"stage 2": seconds(done(run(root, scratch, args, 2)))}
+    run(root, scratch, args, 0)
+    found = {f"stage {stage}": seconds(done(run(root, scratch, args, stage))) for stage in (1, 2)}
     for stage, tags in TRAININGS.items():
         log = run(root, scratch, args, stage)
         results = [line for line in log.splitlines() if "2epoch results" in line]
@@ -70,13 +62,10 @@ def done(log: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", default="mini")
-    parser.add_argument("--data", type=Path, help="data/<corpus> if not given")
     parser.add_argument("--against", metavar="COMMIT", help="measured in a checkout of its own")
     parser.add_argument("--steps", type=int, default=30, help="of an epoch; the second of two is measured")
     parser.add_argument("--bfloat16", default="auto")
     args = parser.parse_args()
-    args.data = (args.data or ROOT / "data" / args.corpus).resolve()
     with tempfile.TemporaryDirectory() as folder:
         scratch, roots = Path(folder), {"now": ROOT}
         if args.against:
