@@ -24,6 +24,7 @@ LIBRARIES = [
     "sentencepiece",
     "soundfile",
     "soxr",
+    "threadpoolctl",
     "tqdm",
     "zstandard",
 ]

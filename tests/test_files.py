@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from full_disk import full_disk
+from threadpoolctl import threadpool_info
 
 from spclap.bin import require_gpus, run_main
 from spclap.data.files import DAY, atomic_path, atomic_write_text
@@ -231,3 +232,9 @@ def test_workers_do_not_outlive_a_killed_parent():
     os.kill(parent.pid, signal.SIGKILL)
     rest, _ = parent.communicate(timeout=20)
     assert rest == b""
+
+
+def test_a_worker_computes_in_one_thread():
+    """Two processes of two threads each on two cores take twice as long as two of one."""
+    with workers(1) as pool:
+        assert {library["num_threads"] for library in pool.submit(threadpool_info).result()} == {1}

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
+from threadpoolctl import threadpool_limits
+
 
 def end_with_parent() -> None:
     """In a process that another one started: end when that one does, however it ends."""
@@ -21,6 +23,7 @@ def end_with_parent() -> None:
 
 
 def _begin() -> None:
+    threadpool_limits(1)  # processes are what shares the cores
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the parent hears and stops the workers
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
