@@ -20,6 +20,7 @@ from spclap.bin import require_gpus, run_main
 from spclap.data.files import DAY, atomic_path, atomic_write_text
 from spclap.data.lock import Lock, lock_folder, writer_of
 from spclap.data.stamp import Stamp
+from spclap.data.workers import workers
 from spclap.engine.trainer import safe_files
 from spclap.errors import DataError
 from spclap.evaluate.results import merge_results
