@@ -81,11 +81,13 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
     return out
 
 
-def outcomes(model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str, told: Array | None) -> Values:
-    """Direction and assignment per scene of a model in one place."""
+def outcomes(
+    model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str, told: Array | None, text: dict[str, np.ndarray]
+) -> Values:
+    """Direction and assignment per scene of a model in one place; text, vectors of captions that it has read."""
     pack, values = corpus.pack("test"), {}
     for size, own in scenes.items():
-        embeddings = Embeddings(model.clap)
+        embeddings = Embeddings(model.clap, text)
         embeddings.add(own, model.embed_scenes(own, pack, bank, corpus.samples, f"{what} {size}src", told))
         if size <= 2:
             values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
@@ -152,7 +154,7 @@ def main() -> None:
     names = [folder.name for folder in args.models]
     labels = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, args.models, strict=True)]
     loaded = (load_training(folder, corpus, args.ngpu)[0] for folder in args.models)
-    models = dict(zip(labels, loaded, strict=True))
+    models = {label: (model, {}) for label, model in zip(labels, loaded, strict=True)}  # captions: most places share
     with tempfile.TemporaryDirectory() as scratch:
         found, tests, clips = {}, {}, load_datadir(args.data / "test")
         if not (there := places(conf, corpus, Path(scratch), args.nj)):
@@ -162,8 +164,8 @@ def main() -> None:
             drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in conf.scenes.items()}
             tests[name] = FixedSet({size: corpus.recordings(own) for size, own in drawn.items()})
             found[name] = {
-                (tag, way): outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told)
-                for tag, model in models.items()
+                (tag, way): outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told, text)
+                for tag, (model, text) in models.items()
                 for way, told in told_ways(place, model).items()
             }
     text = header(args, conf) + "\n\n" + table(found, tests)

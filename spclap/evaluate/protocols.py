@@ -19,13 +19,16 @@ from spclap.space.directions import DIRECTIONS
 
 
 class Embeddings:
-    """Audio vectors of scenes of one size, and the text vectors that protocols ask for."""
+    """Audio vectors of scenes of one size, and the text vectors that protocols ask for.
 
-    def __init__(self, clap: SpatialClap):
+    Args: text, vectors of captions that `clap` has read; shared by those who say the same of other sounds.
+    """
+
+    def __init__(self, clap: SpatialClap, text: dict[str, np.ndarray] | None = None):
         self.clap = clap
         self.scenes: list[Scene] = []
         self._audio: list[np.ndarray] = []
-        self._text: dict[str, np.ndarray] = {}
+        self._text = {} if text is None else text
 
     def add(self, scenes: list[Scene], audio: np.ndarray) -> None:
         """Scenes and their audio vectors (n, dim); DataError for another number of vectors, or one not finite."""
