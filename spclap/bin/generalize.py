@@ -6,6 +6,7 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,17 +125,11 @@ def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
     )
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
-    parser.add_argument(
-        "--models",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="folders of trained models",
-    )
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained models")
     parser.add_argument(
         "--out", type=Path, required=True, help="Markdown table, written; scenes' outcomes beside it as JSON"
     )
@@ -142,19 +137,28 @@ def main() -> None:
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
     parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
     args = parser.parse_args()
-    from spclap.engine.trained import load_training, require_clap
-
     if args.out.suffix == ".json":
         raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
     require_gpus(args.ngpu)
+    return args
+
+
+def load_models(folders: list[Path], corpus: Corpus, ngpu: int) -> dict[str, tuple[Any, dict[str, np.ndarray]]]:
+    """Name -> model, and the vectors of the captions that it has read: most places share them."""
+    from spclap.engine.trained import load_training, require_clap
+
+    for folder in folders:
+        require_clap(folder)
+    names = [folder.name for folder in folders]
+    labels = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
+    return {label: (load_training(path, corpus, ngpu)[0], {}) for label, path in zip(labels, folders, strict=True)}
+
+
+def main() -> None:
+    args = options()
     conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
     require_corpus(args.data, args.dump)
-    for folder in args.models:
-        require_clap(folder)
-    names = [folder.name for folder in args.models]
-    labels = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, args.models, strict=True)]
-    loaded = (load_training(folder, corpus, args.ngpu)[0] for folder in args.models)
-    models = {label: (model, {}) for label, model in zip(labels, loaded, strict=True)}  # captions: most places share
+    models = load_models(args.models, corpus, args.ngpu)
     with tempfile.TemporaryDirectory() as scratch:
         found, tests, clips = {}, {}, load_datadir(args.data / "test")
         if not (there := places(conf, corpus, Path(scratch), args.nj)):
