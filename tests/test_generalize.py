@@ -64,6 +64,7 @@ def test_every_place_model_and_way_has_its_line(corpus, models, tmp_path):
             values = np.array(found[place, tag, way][metric])
             assert len(values) == 12 and float(cell.split()[0]) == pytest.approx(values.mean(), abs=0.06)
     assert f"Models: {models[0]} {models[1]}." in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
 
 
 @torch.no_grad()

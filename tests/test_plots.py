@@ -54,6 +54,23 @@ def test_similarity_matrix_shows_the_matrix(tmp_path, figures):
         np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), similarity[:size, :size])
 
 
+def test_places_have_a_point_for_all_that_was_told_there(tmp_path, figures):
+    rows = [
+        ("17 cm", "its own", "direction_1src", 90.0, 85.0, 94.0),
+        ("17 cm", "its own", "assignment_2src", 80.0, 70.0, 85.0),
+        ("XY", "its own", "direction_1src", 80.0, 75.0, 84.0), ("XY", "its own", "assignment_2src", 75.0, 70.0, 79.0),
+        ("XY", "ortf", "direction_1src", 40.0, 35.0, 44.0), ("XY", "ortf", "assignment_2src", 55.0, 50.0, 60.0),
+    ]  # fmt: skip
+    plots.places_told(rows, tmp_path / "a.png")
+    one, two = figures[0].axes
+    assert [axis.get_title() for axis in (one, two)] == ["direction_1src", "assignment_2src"]
+    assert [label.get_text() for label in one.get_yticklabels()] == ["17 cm", "XY"]
+    own, told = (container.lines[0] for container in two.containers)
+    assert list(own.get_xdata()) == [80, 75] and list(told.get_xdata()) == [55] and round(told.get_ydata()[0]) == 1
+    bars = two.containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose([bar[:, 0] for bar in bars], [[70, 85], [70, 79]])
+
+
 def test_assignment_bars_show_values_intervals_and_chance(tmp_path, figures):
     plots.assignment_bars(BARS, tmp_path / "a.png")
     for axis, chance in zip(figures[0].axes, (50, 100 / 6), strict=True):

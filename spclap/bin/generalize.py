@@ -16,7 +16,7 @@ from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import require_corpus
 from spclap.errors import DataError
-from spclap.evaluate import markdown
+from spclap.evaluate import markdown, plots
 from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.evaluate.results import FixedSet
@@ -31,6 +31,7 @@ from spclap.space.sofa import read_head
 
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
 Scenes = dict[int, list[Scene]]  # number of sources -> scenes
+Figures = dict[tuple[str, str, str], dict[str, tuple]]  # place, model, told -> metric -> value, low, high
 OWN, NOTHING = "its own", "nothing"  # what a model can be told beside the words for an array
 
 
@@ -104,15 +105,28 @@ def told_ways(place: Place, model) -> dict[str, Array | None]:
     return {OWN: None, **(others if model.clap.told else {})}
 
 
-def table(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, FixedSet]) -> str:
+def figures(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, FixedSet]) -> Figures:
+    """What was found, with intervals."""
+    return {
+        (place, tag, way): {r["metric"]: (r["value"], r["low"], r["high"]) for r in tests[place].rows(tag, values, {})}
+        for place, ways in found.items()
+        for (tag, way), values in ways.items()
+    }
+
+
+def table(rows: Figures) -> str:
     """Markdown: a line per place, model and what it is told."""
-    metrics = list(next(iter(next(iter(found.values())).values())))
-    lines = []
-    for place, ways in found.items():
-        for (tag, way), values in ways.items():
-            cells = {r["metric"]: shown(r["value"], r["low"], r["high"]) for r in tests[place].rows(tag, values, {})}
-            lines.append([place, tag, way, *(cells[metric] for metric in metrics)])
+    metrics = list(next(iter(rows.values())))
+    lines = [[*names, *(shown(*figure) for figure in own.values())] for names, own in rows.items()]
     return markdown.table(["place", "model", "told", *metrics], lines)
+
+
+def draw(rows: Figures, tag: str, path: Path) -> None:
+    """A picture of one model."""
+    chosen = {(place, way): own for (place, name, way), own in rows.items() if name == tag}
+    plots.places_told(
+        [(*names, metric, *figure) for names, own in chosen.items() for metric, figure in own.items()], path
+    )
 
 
 def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
@@ -131,7 +145,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained models")
     parser.add_argument(
-        "--out", type=Path, required=True, help="Markdown table, written; scenes' outcomes beside it as JSON"
+        "--out",
+        type=Path,
+        required=True,
+        help="Markdown table, written; beside it scenes' outcomes as JSON and a picture of the first model",
     )
     parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/generalize.yaml")])
     parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
@@ -172,7 +189,8 @@ def main() -> None:
                 for tag, (model, text) in models.items()
                 for way, told in told_ways(place, model).items()
             }
-    text = header(args, conf) + "\n\n" + table(found, tests)
+    rows = figures(found, tests)
+    text = header(args, conf) + "\n\n" + table(rows)
     plain = {
         place: [
             {"model": tag, "told": way, **{m: v.tolist() for m, v in values.items()}}
@@ -181,6 +199,7 @@ def main() -> None:
         for place, ways in found.items()
     }
     atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
+    draw(rows, next(iter(models)), args.out.with_suffix(".png"))
     atomic_write_text(args.out, text + "\n")
     print(text)
 

@@ -77,6 +77,27 @@ def similarity_matrix(similarity: np.ndarray, path: Path, shown: int = 50) -> No
     _save(figure, path)
 
 
+def places_told(rows: Sequence[tuple[str, str, str, float, float, float]], path: Path) -> None:
+    """A panel per metric, a line per place, a point with its interval per what the model was told there; rows of
+    (place, told, metric, value, low, high) in percent."""
+    names, ways, metrics = (list(dict.fromkeys(row[column] for row in rows)) for column in range(3))
+    figure = Figure(figsize=(2.4 + 3.4 * len(metrics), 1.6 + 0.34 * len(names)), layout="constrained")
+    axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    for axis, metric in zip(axes, metrics, strict=True):
+        for number, way in enumerate(ways):
+            points = [(names.index(row[0]), *row[3:]) for row in rows if row[1:3] == (way, metric)]
+            at, value, low, high = np.array(points).T
+            style = {"color": COLOURS[number % len(COLOURS)], "marker": "os^Dv"[number % 5], "linestyle": "none"}
+            shifted = at + 0.16 * (number - (len(ways) - 1) / 2)
+            axis.errorbar(value, shifted, xerr=[value - low, high - value], label=f"told {way}", capsize=2, **style)
+        axis.set(xlim=(0, 102), xticks=range(0, 101, 20), xlabel="scenes right (%), 95% interval", title=metric)
+        axis.grid(alpha=0.3)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(ways), frameon=False)
+    _save(figure, path)
+
+
 def assignment_bars(rows: Sequence[tuple[str, int, float, float, float]], path: Path) -> None:
     """Content-space assignment per model with intervals; rows of (tag, sources, value, low, high) in percent."""
     if not rows:
