@@ -1,4 +1,4 @@
-"""Arrays against physics: plane waves, microphone patterns, Woodworth's delay, what a rendered room holds."""
+"""Arrays against physics: plane waves, microphone patterns, a rigid sphere, what a rendered room holds."""
 
 import numpy as np
 import pytest
@@ -72,16 +72,24 @@ def test_panning_keeps_the_power_and_ends_at_the_channels():
     np.testing.assert_allclose(gains[[0, 6, 12]], [[1, 0], [0.5**0.5, 0.5**0.5], [0, 1]], atol=1e-12)
 
 
-def test_the_delay_of_a_sphere_is_woodworths_and_its_shadow_is_of_the_far_ear():
+def test_a_sphere_is_a_rigid_one():
+    """Delays between its ears in the limits of high frequencies (Woodworth: the way round it) and of low ones (Kuhn,
+    JASA 62(1), 1977); a shadow on the far ear, but for the bright spot opposite of the source; a doubled pressure at an
+    ear that a short wave falls on."""
+    frequencies = np.linspace(0, 8000, 257)
     for azimuth in (0.0, 30.0, 60.0, 90.0):
-        left, right = Sphere(0.0875).responses(np.array([azimuth]), FREQUENCIES)[0]
-        high = slice(200, None)  # where the shadow adds no delay of its own
-        slope = np.polyfit(FREQUENCIES[high], np.unwrap(np.angle(right / left))[high], 1)[0] / (2 * np.pi)
-        angle = np.deg2rad(azimuth)
-        assert slope == pytest.approx(0.0875 / SPEED_OF_SOUND * (angle + np.sin(angle)), abs=1e-5)
+        left, right = Sphere(0.0875).responses(np.array([azimuth]), frequencies)[0]
+        angle, ahead, high = np.deg2rad(azimuth), np.unwrap(np.angle(right / left)), slice(100, None)
+        slope = np.polyfit(frequencies[high], ahead[high], 1)[0] / (2 * np.pi)
+        assert slope == pytest.approx(0.0875 / SPEED_OF_SOUND * (angle + np.sin(angle)), rel=0.02, abs=1e-9)
+        low = ahead[2:4] / (2 * np.pi * frequencies[2:4])
+        np.testing.assert_allclose(low, 3 * 0.0875 / SPEED_OF_SOUND * np.sin(angle), rtol=0.01, atol=1e-9)
         levels = 20 * np.log10(np.abs(right / left))
-        assert levels[0] == pytest.approx(0, abs=1e-6)
-        assert (levels[200] > 10) if azimuth > 50 else (levels[200] >= -1e-9)
+        assert levels[1] == pytest.approx(0, abs=0.01) and levels[-1] == pytest.approx(
+            {0: 0, 90: 6}.get(azimuth, 10.5), abs=3
+        )
+    np.testing.assert_allclose(np.abs(Sphere(0.3).responses(np.array([90.0]), frequencies)[0, 1, 200:]), 2, rtol=0.02)
+    np.testing.assert_allclose(Sphere(0.03).responses(LOOKS, frequencies[:1]), 1, atol=0.1)
 
 
 @pytest.mark.parametrize("text", KINDS)

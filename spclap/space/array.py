@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from spclap.errors import DataError
 from spclap.space.measured import Head, unit_vectors
@@ -111,27 +112,26 @@ class Panned(Array):
 
 @dataclass(frozen=True)
 class Sphere(Array):
-    """A rigid sphere with ears at +-90 degrees, as a model of any head: Woodworth's delay and the head shadow of
-    Brown and Duda (IEEE Transactions on Speech and Audio Processing 6(5), 1998, equations 3 and 4).
+    """A rigid sphere with ears at +-90 degrees, as a model of any head: the exact solution for a far source (Duda and
+    Martens, JASA 104(5), 1998, equation 3 at infinite range).
 
     Args: radius, m. ValueError for one that no head has.
     """
 
     radius: float
-    SHADOW: ClassVar[float] = 0.1  # alpha_min: how much of the highest frequencies reaches the far side
-    DARKEST: ClassVar[float] = 150.0  # degrees of incidence at which the shadow is deepest
+    SMALLEST: ClassVar[float] = 0.05  # of the circumference in wavelengths; below it a sphere is hardly there
 
     def __post_init__(self) -> None:
         if not 0.03 <= self.radius <= 0.3:
             raise ValueError(f"radius is {self.radius} m; it must be within [0.03, 0.3], that of a head is 0.0875")
 
     def responses(self, azimuths: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-        incidence = np.abs(np.asarray(azimuths, dtype=float)[:, None] - np.array([-90.0, 90.0]))
-        angle = np.deg2rad(incidence)
-        early = np.where(incidence <= 90, np.cos(angle), np.pi / 2 - angle) * self.radius / SPEED_OF_SOUND
-        alpha = 1 + self.SHADOW / 2 + (1 - self.SHADOW / 2) * np.cos(np.pi * incidence / self.DARKEST)
-        turn = 1j * np.pi * np.asarray(frequencies) * self.radius / SPEED_OF_SOUND  # j omega / (2 omega_0)
-        return (1 + alpha[..., None] * turn) / (1 + turn) * _ahead(early, frequencies)
+        around = (2 * np.pi * self.radius / SPEED_OF_SOUND * np.asarray(frequencies)).clip(self.SMALLEST)
+        order = np.arange(int(around.max() + 4 * np.cbrt(around.max())) + 6)[:, None]  # what is left out is below 1e-6
+        slope = spherical_jn(order, around, derivative=True) - 1j * spherical_yn(order, around, derivative=True)
+        terms = 1j ** (order - 1) * (2 * order + 1) / (slope * around**2)
+        towards = np.cos(np.deg2rad(np.asarray(azimuths, dtype=float)[:, None] - np.array([-90.0, 90.0])))
+        return eval_legendre(order[:, 0], towards[..., None]) @ terms
 
     def __str__(self) -> str:
         return f"sphere:{self.radius:g}"
