@@ -27,7 +27,7 @@ def plane_wave(azimuth: float, samples: int = 16000, seed: int = 0, array: Array
 def matches(front: MatchedSpectrum, audio: torch.Tensor, arrays: list) -> torch.Tensor:
     """(N, looks), over the whole recording."""
     powers, weight = front.powers(front.spectra(audio))
-    return front.matched(powers, arrays).sum(dim=(1, 3)) / weight.sum(dim=(1, 2))[:, None]
+    return front.matched(powers, arrays).sum(dim=(2, 3)) / weight.sum(dim=(1, 2))[:, None]
 
 
 @pytest.mark.parametrize("text", ["pair:0.17", "pair:0.08", "ortf", "xy:90", "sphere:0.0875"])
@@ -62,7 +62,7 @@ def test_inputs_are_matches_averaged_over_bands_and_20_ms():
     found = masks.inputs(spectra, arrays)
     for item, array in enumerate(arrays):
         responses = array.responses(np.array(masks.front.looks), np.array(FREQUENCIES))
-        x = spectra[item].numpy()
+        x = spectra[item].numpy().transpose(0, 2, 1)
         length = np.sqrt(np.square(np.abs(x)).sum(axis=0))
         explained = np.square(np.abs(np.einsum("kcf,cft->kft", responses.conj(), x)))
         match = explained / np.square(np.abs(responses)).sum(axis=1)[..., None] / np.square(length).clip(1e-12)

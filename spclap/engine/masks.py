@@ -34,7 +34,7 @@ class MaskTraining(SceneModel):
 
     @torch.no_grad()
     def spectra(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of N mixtures of one level and of their K sources alone, (.., 2, bins, frames), and the mixture of each (K,).
+        """Of N mixtures of one level and of their K sources alone, (.., 2, frames, bins), and the mixture of each (K,).
 
         A mixture is the sum of its sources, so each is convolved and transformed once.
         """
