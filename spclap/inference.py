@@ -26,7 +26,7 @@ from spclap.errors import DataError
 from spclap.model.captioner import Captioner
 from spclap.model.checkpoints import about, load_captioner, load_model
 from spclap.model.spatial_clap import SpatialClap
-from spclap.space.array import SAMPLE_RATE, Array, array_of
+from spclap.space.array import FORMS, SAMPLE_RATE, Array, array_of
 from spclap.space.family import belongs
 
 Recording = str | PathLike | np.ndarray | torch.Tensor
@@ -97,11 +97,15 @@ class SpatialCLAP:
         known = self.clap.array
         if array is None:
             return known
+        if not isinstance(array, str | Array):
+            raise DataError(f"array is {array!r}; give words, such as ortf: {FORMS}")
         array = array_of(array) if isinstance(array, str) else array
-        if not self.clap.told and array != known:
-            raise DataError(f"array {array}: this model cannot be told what it hears through, it learned {known} alone")
-        if self.arrays and not belongs(array, self.arrays) and array not in self._said:
-            logging.warning("array %s: trained on %s, so it may hear less well", array, ", ".join(self.arrays))
+        words = ", ".join(learned := self.arrays or [str(known)])
+        new = not belongs(array, learned)
+        if new and not self.clap.told:
+            raise DataError(f"array {array}: this model cannot be told what it hears through; it learned {words}")
+        if new and self.arrays and array not in self._said:
+            logging.warning("array %s: trained on %s, so it may hear less well", array, words)
             self._said.add(array)
         return array
 

@@ -129,6 +129,8 @@ def test_what_is_written_of_an_array_is_read_again(text):
         ("cardioids:0.1:200", r"angle 200.0 in \[0, 180\]"),
         ("sphere:8.75", "radius is 8.75 m"),
         ("sphere:nan", "radius is nan"),
+        ("head:a.sofa:clockwise:exchanged", "needs a file, and one of clockwise, exchanged at most"),
+        ("head:mirrored", "needs a file"),
         ("head", "is none of"),
         ("", "is none of"),
     ],

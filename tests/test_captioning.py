@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import torch
 from small_training import ROOT, parameters, train
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from spclap.bin.train import listened_to
 from spclap.engine.batches import as_they_are, collate
 from spclap.engine.made import tokenizer
-from spclap.engine.trained import export, load_training
+from spclap.engine.trained import arguments, export, load_training
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
 from spclap.model.checkpoints import load_captioner
@@ -188,6 +190,14 @@ def test_a_tokenizer_that_was_made_anew_is_noticed(trained, corpus, tmp_path):
     for name in ("scl", "scl_captions"):
         with pytest.raises(DataError, match="its tokenizer were made anew since; train it again"):
             load_training(trained / name, Corpus(corpus.data, tmp_path / "dump"))
+
+
+def test_a_captioner_learns_in_the_rooms_of_the_model_it_listens_to(trained, monkeypatch):
+    stored = arguments(trained / "scl")
+    monkeypatch.setattr(
+        "spclap.engine.trained.arguments", lambda folder: Namespace(**{**vars(stored), "rooms": ["varied"]})
+    )
+    assert listened_to(trained / "scl")["rooms"] == ["varied"]
 
 
 def test_the_model_listened_to_stays_as_it_was(trained):

@@ -1,9 +1,11 @@
 """YAML layers and stamps."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spclap.data.config import load_config, load_yaml
@@ -80,6 +82,39 @@ def test_shipped_configs_parse():
 def without(conf: dict) -> dict:
     """What models that are compared must have in common."""
     return {key: value for key, value in conf.items() if key not in ("batch", "permutations")}
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ("settings: {paper: {arrays: [ortf]}}", "arrays is ['ortf']; it must be array: share"),
+        ("settings: {paper: {arrays: {'pair:0.17': 0}}}", "at least one share above 0"),
+        ("settings: {paper: {arrays: {ortf: .inf}}}", "it must be array: share"),
+        ("settings: {paper: {arrays: {quad: 1}}}", "array `quad` is none of"),
+        ("settings: {varied: {arrays: {'pair:0.3-0.1': 1}}}", "range 0.3-0.1 must go up; write 0.1-0.3"),
+        ("settings: {paper: {count: {train: 1.5}}}", "it must be split: rooms, 1 or more, see `train`"),
+        ("settings: {paper: {count: {tarin: 5}}}", "see `tarin`"),
+        ("settings: {varied: null}", "rooms must be `key: value` lines"),
+        ("rooms: null", "rooms must be `key: value` lines"),
+        ("rooms: {rt60: [0.1, 0.2]}", "rooms: rt60 is what every setting says itself; change it there"),
+        ("rooms: {places_per_direction: 1.5}", "it must be a whole number above 0"),
+    ],
+)
+def test_rooms_that_cannot_be_are_one_line(tmp_path, over, message):
+    (tmp_path / "over.yaml").write_text(over)
+    with pytest.raises(DataError, match=re.escape(message)) as error:
+        load_config(SimuConf, ROOT / "conf" / "simu.yaml", tmp_path / "over.yaml")
+    assert "over.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_overlay_takes_an_array_away_with_a_share_of_0(tmp_path):
+    (tmp_path / "over.yaml").write_text("settings: {paper: {arrays: {'pair:0.17': 0, ortf: 1}}}")
+    simu = load_config(SimuConf, ROOT / "conf" / "simu.yaml", tmp_path / "over.yaml")
+    rooms = simu.room_confs["paper"]
+    assert {str(rooms.draw_array(np.random.default_rng(seed))) for seed in range(20)} == {"ortf"}
+    assert simu.arrays([]) == ["ortf"] and len(simu.arrays(["paper", "varied"])) == 4
+    with pytest.raises(DataError, match="no setting outdoors; there are paper, varied"):
+        simu.arrays(["outdoors"])
 
 
 @pytest.mark.parametrize(("base", "model"), [("", "default"), ("", "concat"), ("paper", "default")])

@@ -54,7 +54,7 @@ def test_every_place_model_and_way_has_its_line(corpus, models, tmp_path):
     result = generalize(corpus, models, tmp_path / "table.md")
     assert result.returncode == 0, result.stderr[-2000:]
     lines = rows(tmp_path / "table.md")
-    ways = {"told": WAYS, "other": dict.fromkeys(WAYS, ["its own"])}
+    ways = {"told": WAYS, "other": dict.fromkeys(WAYS, ["(cannot be)"])}
     expected = [[place, tag, way] for place in WAYS for tag in ways for way in ways[tag][place]]
     assert [line[:3] for line in lines] == expected
     kept = json.loads((tmp_path / "table.json").read_text())
@@ -113,6 +113,9 @@ def test_bad_input_is_named_and_nothing_is_written(corpus, models, tmp_path):
         ({"measured": {"a": {"path": "a", "rt60": 0.2}}}, "rt60 is 0.2"),
         ({"scenes": {1: 0}}, "both must be 1 or more"),
         ({"places": {}}, "no places"),
+        ({"places": None}, "places is None"),
+        ({"measured": {"a": None}}, "it must be names with"),
+        ({"places": {"a": {"told": "ortf"}}}, "told is ortf; it must be a list"),
     ):
         result = generalize(corpus, models, tmp_path / "table.md", **changes)
         assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr

@@ -1,6 +1,7 @@
 """Recordings of any length, level and offset as one vector each."""
 
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,7 +187,18 @@ def test_an_array_that_training_never_had_is_said_once(told, caplog, monkeypatch
 def test_a_model_that_cannot_be_told_refuses_another_array(model, told):
     own = model.embed_audio(sound(1.0), RATE)
     np.testing.assert_array_equal(own, model.embed_audio(sound(1.0), RATE, array="pair:0.17"))
-    with pytest.raises(DataError, match="array ortf: this model cannot be told .* it learned pair:0.17 alone"):
+    with pytest.raises(DataError, match="array ortf: this model cannot be told .* it learned pair:0.17"):
         model.embed_audio(sound(1.0), RATE, array="ortf")
     with pytest.raises(DataError, match="array `quad` is none of: ortf"):
         told.embed_audio(sound(1.0), RATE, array="quad")
+    for array in (17, ["ortf"], Path("ortf")):
+        with pytest.raises(DataError, match="give words, such as ortf"):
+            told.embed_audio(sound(1.0), RATE, array=array)
+
+
+def test_a_model_that_cannot_be_told_hears_what_it_learned_all_the_same(model, monkeypatch):
+    monkeypatch.setattr(SpatialCLAP, "arrays", ["pair:0.17", "pair:0.08-0.30"])
+    own = model.embed_audio(sound(1.0), RATE)
+    np.testing.assert_array_equal(own, model.embed_audio(sound(1.0), RATE, array="pair:0.12"))
+    with pytest.raises(DataError, match="it learned pair:0.17, pair:0.08-0.30"):
+        model.embed_audio(sound(1.0), RATE, array="ortf")

@@ -206,12 +206,27 @@ def keep_behind(sofa):
         (keep_behind, "no response around -45 degrees"),
         (lambda sofa: setattr(sofa, "SourcePosition", 0 * sofa.SourcePosition), "stands where the listener is"),
         (lambda sofa: setattr(sofa, "ReceiverPosition", 0 * EARS), "one further left"),
+        (lambda sofa: setattr(sofa, "Data_IR", np.full_like(sofa.Data_IR, np.nan)), "not finite"),
+        (lambda sofa: setattr(sofa, "Data_SamplingRate", 0.0), "rate of 0.0 Hz"),
+        (lambda sofa: setattr(sofa, "Data_SamplingRate", np.nan), "rate of nan Hz"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused(tmp_path, damage, message):
     with pytest.raises(DataError, match=message) as error:
         read_head(toy_sofa(tmp_path / "head.sofa", damage=damage), RATE)
     assert "head.sofa" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["ListenerView", "SourcePosition", "ReceiverPosition", "Data.IR", "Data.SamplingRate"])
+def test_a_file_that_lacks_something_is_one_line(tmp_path, name):
+    import netCDF4
+
+    path = toy_sofa(tmp_path / "head.sofa")
+    with netCDF4.Dataset(path, "a") as file:
+        file.renameVariable(name, "Gone")
+    with pytest.raises(DataError, match=r"head\.sofa: not whole") as error:
+        read_head(path, RATE)
+    assert "\n" not in str(error.value)
 
 
 def test_delays_beside_the_responses_are_heard(tmp_path):
@@ -282,6 +297,8 @@ def test_bank_of_a_head_holds_every_direction_where_it_says(tmp_path, path):
             azimuth = bank.table.azimuth[row]
             assert direction_of(azimuth) == direction
             assert delay_of(bank.rirs[row]) == pytest.approx(late(azimuth), abs=1.1 / RATE)
+    write_head_bank(tmp_path, head, MeasuredConf(str(path)), 40, 4096, [0])
+    assert {-90, 90} <= {round(azimuth) for azimuth in RirBank(tmp_path).table.azimuth}
     backwards = Head(head.responses[:3], np.array([120.0, 150, 180]), np.zeros(3))
     with pytest.raises(DataError, match="no response"):
         write_head_bank(tmp_path, backwards, MeasuredConf("x"), 1, 4096, [0])

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from small_training import arguments, train
+from small_training import SMALL, arguments, train
 
 from spclap.bin import run_main
 from spclap.bin.train import main
@@ -151,6 +151,13 @@ def test_numbers_and_switches_of_a_config_are_that(given, message):
     check_kinds(
         PARSER, {"max_epoch": 2, "grad_clip": 5, "use_matplotlib": False, "keep_nbest_models": 3, "lr_scale": {}}
     )
+
+
+def test_what_a_model_assumes_must_be_what_it_learns(corpus):
+    """In the rooms of the corpus, 17 cm."""
+    given = {"data": str(corpus.data), "dump": str(corpus.dump), "array": "ortf", **SMALL}
+    with pytest.raises(DataError, match="array is ortf, taken where nothing is said, and these rooms have pair:0.17"):
+        ClapTask.build_model(argparse.Namespace(**{**vars(ClapTask.get_parser().parse_args([])), **given}))
 
 
 def test_captions_that_are_too_long_are_told_before_a_training(corpus):

@@ -22,7 +22,7 @@ from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.evaluate.results import FixedSet
 from spclap.scene.bank import RirBank
 from spclap.scene.corpus import Corpus
-from spclap.scene.heads import MeasuredConf, write_head_bank
+from spclap.scene.heads import ANY_HEAD, MeasuredConf, write_head_bank
 from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import Scene
@@ -32,7 +32,7 @@ from spclap.space.sofa import read_head
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
 Scenes = dict[int, list[Scene]]  # number of sources -> scenes
 Figures = dict[tuple[str, str, str], dict[str, tuple]]  # place, model, told -> metric -> value, low, high
-OWN, NOTHING = "its own", "nothing"  # what a model can be told beside the words for an array
+OWN, NOTHING, NEVER = "its own", "nothing", "(cannot be)"  # what a model is told beside the words for an array
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,25 @@ class GeneralizeConf:
     def __post_init__(self):
         if self.rooms < 1 or not self.scenes or min(self.scenes.values()) < 1:
             raise ValueError(f"rooms is {self.rooms} and scenes {self.scenes}; both must be 1 or more")
+        for key in ("places", "measured"):
+            named = getattr(self, key)
+            if not isinstance(named, dict) or not all(isinstance(own, dict) for own in named.values()):
+                raise ValueError(f"{key} is {named}; it must be names with `key: value` in braces, or {{}}")
+            for name, own in named.items():
+                told = own.get("told", [])
+                if not isinstance(told, list):
+                    raise ValueError(f"{key}: {name}: told is {told}; it must be a list, such as [ortf]")
+                for words in told:
+                    array_of(str(words))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where models are scored, and the arrays that they are told there beside the place's own."""
+    """Where models are scored, and the arrays that they are told there beside the place's own; `own`, what that is."""
 
     bank: RirBank
     told: list[str]
+    own: str = OWN
 
 
 def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[str, Place]:
@@ -64,12 +75,12 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
     base = {**simu.settings[simu.scenes.rooms], "count": {"test": conf.rooms}}
     rooms = {}
     for name, changes in conf.places.items():
-        own = {key: value for key, value in (changes or {}).items() if key != "told"}
+        own = {key: value for key, value in changes.items() if key != "told"}
         rooms[name] = simu.room_conf({**base, **own}, f"places: {name}")
     heads = {name: parse(MeasuredConf, values, f"measured: {name}") for name, values in conf.measured.items()}
     for name, room in rooms.items():
         write_bank(folder / name, "test", {"test": room}, simu.rir_seconds, [conf.seed, 7], nj)
-        out[name] = Place(RirBank(folder / name), list((conf.places[name] or {}).get("told", [])))
+        out[name] = Place(RirBank(folder / name), conf.places[name].get("told", []))
     for name, head in heads.items():
         if not Path(head.path).exists():
             logging.warning(
@@ -79,7 +90,7 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
         taps = round(simu.rir_seconds * SAMPLE_RATE)
         found = read_head(Path(head.path), SAMPLE_RATE, head.way)
         write_head_bank(folder / name, found, head, conf.rooms, taps, [conf.seed, 8])
-        out[name] = Place(RirBank(folder / name), head.told)
+        out[name] = Place(RirBank(folder / name), head.told, ANY_HEAD if found.in_room else OWN)
     return out
 
 
@@ -99,10 +110,11 @@ def outcomes(
 
 
 def told_ways(place: Place, model) -> dict[str, Array | None]:
-    """What a model is told in a place: the own array of each room first, the model's default, and what the place lists;
-    the first alone for one that cannot be told."""
-    others = {NOTHING: model.clap.array, **{words: array_of(words) for words in place.told}}
-    return {OWN: None, **(others if model.clap.told else {})}
+    """What a model is told in a place: the own array of each room first, the model's default, and what the place
+    lists."""
+    if not model.clap.told:
+        return {NEVER: None}
+    return {place.own: None, NOTHING: model.clap.array, **{words: array_of(words) for words in place.told}}
 
 
 def figures(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, FixedSet]) -> Figures:

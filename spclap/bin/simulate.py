@@ -17,14 +17,17 @@ from spclap.scene.conf import SimuConf
 from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import write_scenes
+from spclap.space.array import array_of
 
 
 def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
     """RIR banks of all splits, data/<corpus>/rirs/<split>/."""
+    families = conf.arrays(conf.settings)
+    heads = digest(*(array_of(family).path for family in families if family.startswith("head:")))
     for number, split in enumerate(SPLITS):
         folder = data / "rirs" / split
         settings = {name: asdict(room) for name, room in conf.room_confs.items()}
-        stamp = Stamp(folder, split=split, settings=settings, rir_seconds=conf.rir_seconds, seed=conf.seed)
+        stamp = Stamp(folder, split=split, settings=settings, rir_seconds=conf.rir_seconds, seed=conf.seed, heads=heads)
         if stamp.fresh():
             logging.info("%s: up to date", folder)
             continue

@@ -118,7 +118,8 @@ def listened_to(init: Path | None) -> dict:
 
     if init is None or task_of(init) != "clap":
         raise DataError(f"task caption needs --init with the folder of a trained model such as scl, got {init}")
-    return {**clap_conf(arguments(init)), "frozen": []}
+    trained = arguments(init)
+    return {**clap_conf(trained), "frozen": [], "rooms": trained.rooms}
 
 
 def check_init(wanted: argparse.Namespace, init: Path) -> None:

@@ -35,6 +35,7 @@ from spclap.scene.meaning import fits
 from spclap.scene.scene import Scene
 from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
+from spclap.space.family import belongs
 
 
 class ClapModel(SceneModel):
@@ -192,6 +193,12 @@ class ClapTask(SceneTask):
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> ClapTraining:
         model = super().build_model(args)
+        learned = Corpus(args.data, args.dump).simu.arrays(args.rooms)
+        if not belongs(model.clap.array, learned):
+            raise DataError(
+                f"array is {model.clap.array}, taken where nothing is said, and these rooms have {', '.join(learned)}; "
+                f"give `array` one of them"
+            )
         require_readable(model.clap.text_encoder.check, args)
         model.clap.text_encoder.remember()
         return model

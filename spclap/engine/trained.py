@@ -132,8 +132,6 @@ def export(folder: Path, out: Path) -> None:
     training, _ = load_training(folder, corpus)
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
     told = "/".join(Path(os.path.abspath(folder)).parts[-3:])  # such as mini/seed0/scl, wherever that is
-    rooms = [corpus.simu.room_confs[name] for name in args.rooms or [corpus.simu.scenes.rooms]]
-    arrays = list(dict.fromkeys(family for room in rooms for family in room.arrays))
     seconds = args.seconds or corpus.simu.scenes.seconds
-    about = {"training": told, "seed": args.seed, "scene_seconds": seconds, "arrays": arrays}
+    about = {"training": told, "seed": args.seed, "scene_seconds": seconds, "arrays": corpus.simu.arrays(args.rooms)}
     save_model(training.clap, clap_conf(args), out, speaking, **about)

@@ -18,8 +18,8 @@ DEFAULT = "default"
 CAPTIONS = "captions"  # what the name of a captioner ends in, after that of the training that it listens to
 HEARING = ("spatial_encoder", "spatial_encoder_conf", "rooms")
 TAKEN = {
-    "masks": (*HEARING, "rooms"),
-    "seld": (*HEARING, "equal_level", "rooms"),
+    "masks": HEARING,
+    "seld": (*HEARING, "equal_level"),
 }  # task of a pre-training -> what it takes of a model
 ABOUT = {
     "model": ("parents", "pretraining", "stages"),

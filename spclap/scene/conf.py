@@ -1,5 +1,6 @@
 """conf/simu.yaml and conf/feats.yaml as dataclasses."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from spclap.data.config import parse
 from spclap.data.datadir import SPLITS
 from spclap.data.pack import DTYPES
+from spclap.errors import DataError
 from spclap.scene.rooms import RoomConf
 
 
@@ -36,6 +38,11 @@ class SimuConf:
                 raise ValueError(f"{name} is {value}, must be above 0")
         if not self.scenes.fixed.keys() <= set(SPLITS):
             raise ValueError(f"scenes: fixed has splits {', '.join(self.scenes.fixed)}; there are {', '.join(SPLITS)}")
+        named = [set(own or ()) for own in (self.settings or {}).values()]
+        if not (named and all(isinstance(own, dict) for own in (self.rooms, *self.settings.values()))):
+            raise ValueError("rooms must be `key: value` lines, and settings the names of some")
+        if idle := set(self.rooms).intersection(*named):
+            raise ValueError(f"rooms: {min(idle)} is what every setting says itself; change it there")
         if self.scenes.rooms not in self.settings:
             raise ValueError(f"scenes: rooms is {self.scenes.rooms}; the settings are {', '.join(self.settings)}")
         for split in SPLITS:
@@ -46,6 +53,14 @@ class SimuConf:
     def room_confs(self) -> dict[str, RoomConf]:
         """DataError for one that no room can be drawn from."""
         return {name: self.room_conf(own, f"settings: {name}") for name, own in self.settings.items()}
+
+    def arrays(self, settings: Collection[str]) -> list[str]:
+        """Families of what hears in rooms of these settings, of those of the fixed scenes if none is named; DataError
+        for a setting that there is not."""
+        names = list(settings) or [self.scenes.rooms]
+        if unknown := [name for name in names if name not in self.room_confs]:
+            raise DataError(f"rooms: no setting {unknown[0]}; there are {', '.join(self.room_confs)}")
+        return list(dict.fromkeys(family for name in names for family in self.room_confs[name].families))
 
     def room_conf(self, own: dict[str, Any], where: str) -> RoomConf:
         """Rooms as all are but for what they have of their own."""

@@ -9,7 +9,7 @@ from scipy.signal import fftconvolve
 from spclap.errors import DataError
 from spclap.scene.bank import save_bank
 from spclap.space.array import SAMPLE_RATE
-from spclap.space.directions import DIRECTIONS, zone
+from spclap.space.directions import DIRECTIONS, direction_of, zone
 from spclap.space.measured import Head
 
 ANY_HEAD = "sphere:0.0875"
@@ -50,20 +50,20 @@ def write_head_bank(path: Path, head: Head, conf: MeasuredConf, rooms: int, taps
     Args: taps, length of a response; seed, with the room's number it draws directions and tail. DataError for a head
     without a response at elevation 0 in one of the directions.
     """
-    level, rirs, rows = np.flatnonzero(np.abs(head.elevation) < 1), [], []
+    level, azimuth = np.flatnonzero((np.abs(head.elevation) < 1) & (np.abs(head.azimuth) < 90.01)), head.azimuth
+    azimuth, rirs, rows = azimuth.clip(-90, 90), [], []
     own = ANY_HEAD if head.in_room else ":".join(filter(None, ["head", conf.path, conf.way]))
     for index in range(rooms):
         rng = np.random.default_rng([*seed, index])
         rt60 = 0.0 if conf.rt60 is None else float(rng.uniform(*conf.rt60))
         for direction in DIRECTIONS:
-            low, high = zone(direction)
-            inside = level[(head.azimuth[level] > low) & (head.azimuth[level] < high)]
-            if not len(inside):
-                raise DataError(f"{conf.path}: no response at elevation 0 between {low} and {high} deg")
+            inside = [index for index in level if direction_of(azimuth[index]) == direction]
+            if not inside:
+                raise DataError(f"{conf.path}: no response at elevation 0 between {zone(direction)} degrees")
             chosen = int(rng.choice(inside))
             rirs.append(_response(head.responses[chosen], conf, rt60, head, taps, rng))
             row = {"room": f"head-{index:04d}", "setting": "measured", "array": own, "rt60": rt60}
-            rows.append({**row, "azimuth": head.azimuth[chosen], "direction": direction})
+            rows.append({**row, "azimuth": azimuth[chosen], "direction": direction})
     save_bank(path, np.stack(rirs), rows)
 
 

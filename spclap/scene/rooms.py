@@ -3,11 +3,13 @@
 Paper section "data": shoebox rooms, RT60 130-260 ms, stereo pair, 16 kHz, frontal half plane.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spclap.data.datadir import SPLITS
 from spclap.data.progress import progress
 from spclap.data.workers import workers
 from spclap.errors import DataError
@@ -39,24 +41,38 @@ class RoomConf:
             bounds = getattr(self, name)
             if not (isinstance(bounds, list) and len(bounds) == 2 and 0 < bounds[0] <= bounds[1]):
                 raise ValueError(f"{name} is {bounds}; it must be [low, high], above 0 and in order")
-        for name in ("places_per_direction", "wall_margin"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
-        if not self.arrays or not all(share > 0 for share in self.arrays.values()):
-            raise ValueError(f"arrays is {self.arrays}; name at least one, with a share above 0")
-        largest = [member(family, 1.0) for family in self.arrays]
+        if type(self.places_per_direction) is not int or self.places_per_direction < 1:
+            raise ValueError(f"places_per_direction is {self.places_per_direction}; it must be a whole number above 0")
+        if not (_is_number(self.wall_margin) and self.wall_margin > 0):
+            raise ValueError(f"wall_margin is {self.wall_margin}; it must be above 0")
+        shares = self.arrays.values() if isinstance(self.arrays, dict) else [-1]
+        if not all(_is_number(share) and share >= 0 for share in shares) or not self.families:
+            raise ValueError(f"arrays is {self.arrays}; it must be array: share, at least one share above 0")
+        largest = [member(family, 1.0) for family in self.families]
         reach = max((array.spacing / 2 for array in largest if isinstance(array, Pair)), default=0.1)
         if reach >= self.wall_margin or self.mic_height[1] >= self.height[0]:
             raise ValueError(
                 f"a microphone may lie outside a room: wall_margin {self.wall_margin} must be above half the spacing "
                 f"{2 * reach}, the highest mic_height {self.mic_height[1]} below the lowest height {self.height[0]}"
             )
-        if few := [split for split, count in self.count.items() if count < 1]:
-            raise ValueError(f"count of {few[0]} is {self.count[few[0]]}; it must be 1 or more")
+        counts = self.count if isinstance(self.count, dict) else {"": 0}
+        if few := [
+            split for split, count in counts.items() if split not in SPLITS or type(count) is not int or count < 1
+        ]:
+            raise ValueError(f"count is {self.count}; it must be split: rooms, 1 or more, see `{few[0]}`")
+
+    @property
+    def families(self) -> list[str]:
+        """Arrays with a share above 0, which an overlay sets to take one away."""
+        return [str(family) for family, share in self.arrays.items() if share > 0]
 
     def draw_array(self, rng: np.random.Generator) -> Array:
-        families, shares = list(self.arrays), np.array(list(self.arrays.values()), dtype=float)
-        return member(families[rng.choice(len(families), p=shares / shares.sum())], rng)
+        shares = np.array([share for share in self.arrays.values() if share > 0], dtype=float)
+        return member(self.families[rng.choice(len(shares), p=shares / shares.sum())], rng)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _draw_place(

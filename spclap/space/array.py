@@ -191,7 +191,8 @@ def match_table(array: Array, azimuths: tuple[float, ...], frequencies: tuple[fl
     """How a wave from each look would show in the powers and cross-spectra of the channels, (K, channels ** 2, F).
 
     `match = |A^H X|^2 / (|A|^2 |X|^2)`, A the response of a look and X what the channels heard, is the sum over i of
-    these numbers times what `cross_powers` makes of X, over |X|^2: in [0, 1], and 1 where X is a wave from there.
+    these numbers times what `MatchedSpectrum.powers` makes of X, over |X|: in [0, 1], and 1 where X is a wave from
+    there.
     """
     responses = array.responses(np.array(azimuths), np.array(frequencies))
     power = np.square(np.abs(responses))
@@ -230,6 +231,8 @@ def array_of(text: str) -> Array:
 
 def _measured(values: list[str]) -> Measured:
     words = {"mirrored", *WAYS}
-    given = [value for value in values if value in words]
-    path = Path(":".join(value for value in values if value not in words))
-    return Measured(path, next((word for word in given if word in WAYS), ""), "mirrored" in given)
+    ways = [value for value in values if value in WAYS]
+    path = ":".join(value for value in values if value not in words)
+    if len(ways) > 1 or not path:
+        raise DataError(f"array `head:{':'.join(values)}` needs a file, and one of {', '.join(WAYS)} at most; {FORMS}")
+    return Measured(Path(path), "".join(ways), "mirrored" in values)

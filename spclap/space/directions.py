@@ -14,8 +14,6 @@ PHRASES = {
     "front-right": "in the front-right",
     "right": "on the right side",
 }
-COUNT = len(DIRECTIONS)
-CENTERS = tuple((low + high) / 2 for low, high in zip((-90.0, *EDGES), (*EDGES, 90.0), strict=True))  # degrees
 
 
 def direction_of(azimuth: float) -> str:

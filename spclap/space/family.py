@@ -6,6 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 
+from spclap.errors import DataError
 from spclap.space.array import Array, array_of
 
 RANGE = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
@@ -16,6 +17,8 @@ def member(family: str, where: float | np.random.Generator) -> Array:
 
     def size(found: re.Match) -> str:
         low, high = map(float, found.groups())
+        if low > high:
+            raise DataError(f"array `{family}`: the range {found[0]} must go up; write {high:g}-{low:g}")
         share = where if isinstance(where, float) else where.random()
         return f"{low + (high - low) * share:.4g}"
 

@@ -46,15 +46,13 @@ def resampled(responses: np.ndarray, rate: float, sample_rate: int) -> np.ndarra
 def check_sides(path: Path, head: Head, ways_out: str) -> None:
     """DataError unless sounds from about 45 degrees to a side are louder and earlier in the channel of that side.
 
-    A channel is earlier where the cross-correlation of the first 2.5 ms after the onset peaks at a positive lag.
+    A channel is earlier where the cross-correlation of the first 4 ms about the onset peaks at a positive lag.
     """
     for side, sign in (("left", -1), ("right", 1)):
         chosen = (np.abs(head.azimuth * sign - SIDE) <= AROUND) & (np.abs(head.elevation) < 15)
         if not chosen.any():
             raise DataError(f"{path}: no response around {SIDE * sign:g} degrees, so nothing tells left from right")
-        near, far = np.moveaxis(_onsets(head.responses[chosen])[:, ::sign], 1, 0)[
-            ::-1
-        ]  # channel 1 is near at the right
+        far, near = np.moveaxis(_onsets(head.responses[chosen])[:, ::sign], 1, 0)  # channel 1 is near at the right
         louder = 10 * np.log10((np.square(near).sum(1) + 1e-12) / (np.square(far).sum(1) + 1e-12))
         lags = [correlate(b, a).argmax() - (len(a) - 1) for a, b in zip(near, far, strict=True)]
         level, delay = float(np.median(louder)), float(np.median(lags))

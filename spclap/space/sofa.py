@@ -28,8 +28,11 @@ def read_head(path: Path, sample_rate: int, way: str = "") -> Head:
         head = Head(head.responses, -head.azimuth, head.elevation, head.in_room)
     elif way == "exchanged":
         head = Head(head.responses[:, ::-1], head.azimuth, head.elevation, head.in_room)
-    ways_out = " or ".join(f"if {says}, write head:{path}:{word}" for word, says in WAYS.items() if word != way)
-    check_sides(path, head, f"sound and metadata disagree: {ways_out}")
+    ways = [(word, says) for word, says in WAYS.items() if word != way]
+    out = " or ".join(
+        f"if {says}, write head:{path}:{word} (`way: {word}` in generalize's config)" for word, says in ways
+    )
+    check_sides(path, head, f"sound and metadata disagree: {out}")
     return head
 
 
@@ -78,6 +81,15 @@ def _read_sofa(path: Path, sample_rate: int) -> Head:
             sofa = sofar.read_sofa(str(path), verify=False, verbose=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as SOFA: {error}; docs/arrays.md says where to get one") from error
+    try:
+        return _head(path, sofa, sample_rate)
+    except DataError:
+        raise
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not whole, as its convention wants it: {error}; get the file anew") from error
+
+
+def _head(path: Path, sofa, sample_rate: int) -> Head:
     if (convention := sofa.GLOBAL_SOFAConventions) not in IN_ROOM:
         raise DataError(f"{path}: convention {convention}; there are readers for {', '.join(IN_ROOM)}")
     measured = np.asarray(sofa.Data_IR, dtype=float)
@@ -85,14 +97,17 @@ def _read_sofa(path: Path, sample_rate: int) -> Head:
         measured = measured[:, :, None]  # (M, receivers, emitters, taps)
     elif convention == "SingleRoomMIMOSRIR":
         measured = np.moveaxis(measured, 3, 2)
-    left_first = _left_first(path, sofa, measured.shape[1])
+    rate, left_first = float(np.squeeze(sofa.Data_SamplingRate)), _left_first(path, sofa, measured.shape[1])
     delays = np.broadcast_to(np.atleast_3d(np.asarray(sofa.Data_Delay, dtype=float)), measured.shape[:3])
+    if not (np.isfinite(measured).all() and np.isfinite(delays).all() and 1000 <= rate < 1e6):
+        raise DataError(
+            f"{path}: responses or delays are not finite, or the rate of {rate} Hz is not within [1000, 1e6)"
+        )
     late = _delayed(measured, delays)[:, left_first]
     toward = _toward(path, sofa, *measured.shape[::2])
     ahead, left, up = np.moveaxis(toward.reshape(-1, 3), 1, 0)
     azimuth, elevation = np.arctan2(-left, ahead), np.arctan2(up, np.hypot(ahead, left))
     responses = np.moveaxis(late, 2, 1).reshape(-1, 2, late.shape[-1])
-    rate = float(np.squeeze(sofa.Data_SamplingRate))
     heard = resampled(responses, rate, sample_rate)
     return Head(heard, np.rad2deg(azimuth), np.rad2deg(elevation), IN_ROOM[convention])
 
