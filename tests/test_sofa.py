@@ -5,9 +5,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import soundfile
+from programs import ROOT
 
+from spclap.bin.simulate import write_rooms
+from spclap.data.config import load_config
 from spclap.errors import DataError
 from spclap.scene.bank import RirBank
+from spclap.scene.conf import SimuConf
 from spclap.scene.heads import MeasuredConf, diffuse_tail, write_head_bank
 from spclap.space.array import array_of
 from spclap.space.directions import DIRECTIONS, direction_of
@@ -315,3 +319,19 @@ def test_tail_has_the_level_and_decay_that_was_asked_for(tmp_path, path):
     energy = 10 * np.log10(np.square(noise).sum(axis=0)[::-1].cumsum()[::-1])  # Schroeder
     fall = np.polyfit(np.arange(200, 2200) / RATE, energy[200:2200], 1)[0]
     assert -60 / fall == pytest.approx(0.2, rel=0.1)
+
+
+def test_rooms_are_made_anew_when_the_file_of_their_head_has_changed(tmp_path):
+    path = toy_sofa(tmp_path / "head.sofa")
+    (tmp_path / "over.yaml").write_text(
+        f"settings: {{paper: {{count: {{train: 1, valid: 1, test: 1}}, arrays: {{'pair:0.17': 0, 'head:{path}': 1}}}}, "
+        f"varied: {{count: {{train: 1}}, arrays: {{'sphere:0.07-0.10': 0}}}}}}"
+    )
+    conf = load_config(SimuConf, ROOT / "conf" / "simu.yaml", tmp_path / "over.yaml")
+    file, made = tmp_path / "rirs" / "test" / "rirs.npy", []
+    for change in (None, None, lambda sofa: setattr(sofa, "Data_IR", sofa.Data_IR * 0.5)):
+        if change:
+            toy_sofa(path, damage=change)
+        write_rooms(tmp_path, conf, 1)
+        made.append((file.stat().st_mtime_ns, np.abs(np.load(file)).max()))
+    assert made[0] == made[1] and made[2][1] == pytest.approx(made[0][1] / 2)
