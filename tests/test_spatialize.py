@@ -180,12 +180,12 @@ def test_splits_share_no_room(corpus):
         ("rt60", [0.26], "rt60 is"),
         ("length", [7.0, 4.0], "in order"),
         ("distance", 1.5, "must be .low, high."),
-        ("arrays", {}, "name at least one"),
+        ("arrays", {}, "at least one share above 0"),
         ("arrays", {"pair:0.17": 0}, "share above 0"),
         ("arrays", {"pair:0.1-0.9": 1}, "outside a room"),
         ("arrays", {"pear:0.1": 1}, "is none of: ortf"),
         ("mic_height", [2.0, 2.7], "outside a room"),
-        ("count", {"train": 0}, "count of train is 0"),
+        ("count", {"train": 0}, "it must be split: rooms, 1 or more, see `train`"),
     ],
 )
 def test_rooms_that_cannot_be_are_refused(key, value, message):

@@ -154,10 +154,14 @@ def test_numbers_and_switches_of_a_config_are_that(given, message):
 
 
 def test_what_a_model_assumes_must_be_what_it_learns(corpus):
-    """In the rooms of the corpus, 17 cm."""
-    given = {"data": str(corpus.data), "dump": str(corpus.dump), "array": "ortf", **SMALL}
+    """In the rooms of the corpus, 17 cm; where a model is not told, nothing is assumed."""
+    masks = {"spatial_encoder": "fixed_masks", "spatial_encoder_conf": {}, "dim": 15}
+    masks |= {"fusion": "directions", "fusion_conf": {"depth": 7}}
+    defaults = {**vars(ClapTask.get_parser().parse_args([])), "data": str(corpus.data), "dump": str(corpus.dump)}
+    for conf, array in (({}, "ortf"), (masks, "pair:0.17")):
+        ClapTask.build_model(argparse.Namespace(**{**defaults, **SMALL, **conf, "array": array}))
     with pytest.raises(DataError, match="array is ortf, taken where nothing is said, and these rooms have pair:0.17"):
-        ClapTask.build_model(argparse.Namespace(**{**vars(ClapTask.get_parser().parse_args([])), **given}))
+        ClapTask.build_model(argparse.Namespace(**{**defaults, **SMALL, **masks, "array": "ortf"}))
 
 
 def test_captions_that_are_too_long_are_told_before_a_training(corpus):

@@ -194,7 +194,7 @@ class ClapTask(SceneTask):
     def build_model(cls, args: argparse.Namespace) -> ClapTraining:
         model = super().build_model(args)
         learned = Corpus(args.data, args.dump).simu.arrays(args.rooms)
-        if not belongs(model.clap.array, learned):
+        if model.clap.told and not belongs(model.clap.array, learned):
             raise DataError(
                 f"array is {model.clap.array}, taken where nothing is said, and these rooms have {', '.join(learned)}; "
                 f"give `array` one of them"
