@@ -205,7 +205,7 @@ def main() -> None:
     text = header(args, conf) + "\n\n" + table(rows)
     plain = {
         place: [
-            {"model": tag, "told": way, **{m: v.tolist() for m, v in values.items()}}
+            {"model": tag, "told": way, **{m: v.astype(int).tolist() for m, v in values.items()}}
             for (tag, way), values in ways.items()
         ]
         for place, ways in found.items()
