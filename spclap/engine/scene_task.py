@@ -146,6 +146,7 @@ class SceneTask(AbsTask):
         return [optim_classes[args.optim](groups, **args.optim_conf)]
 
 
+SHORTEST, LONGEST = 0.5, 60.0  # s; content encoders need as much, and a batch of longer scenes no memory holds
 CRITERION = ["valid", "score", "max"]  # what MODEL is named after
 DATA_LOADING = ("BatchSampler related", "Sequence iterator related", "Chunk iterator related", "Dataset related")
 UNREAD = {
@@ -180,6 +181,10 @@ def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, giv
     parse(Augmentation, args.augment, "augment")
     if not isinstance(limit := getattr(args, "permutations", 1), int) or limit < 1:
         raise DataError(f"permutations is {limit}; it must be 1 (the true one alone) or a whole number above")
+    if (seconds := args.seconds) is not None and not (
+        isinstance(seconds, int | float) and SHORTEST <= seconds <= LONGEST
+    ):
+        raise DataError(f"seconds is {seconds}; scenes of a training must have {SHORTEST} to {LONGEST} s")
 
 
 def scenes_of_batch(batch: dict, ranks: int = 1, what: str = "batch") -> dict[int, int]:
