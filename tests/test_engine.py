@@ -19,8 +19,9 @@ from small_training import CLAP_ONLY, ROOT, SMALL, parameters, train
 from spclap.data.datadir import load_datadir
 from spclap.data.pack import ClipPack
 from spclap.engine.batches import FixedScenes, FreshScenes, SceneIterFactory, Sealed
-from spclap.engine.clap import ClapTask
+from spclap.engine.clap import ClapTask, learned_arrays
 from spclap.engine.made import normalise_inputs, tokenizer
+from spclap.engine.masks import MaskTask
 from spclap.engine.seld import SeldTask
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
@@ -100,21 +101,36 @@ def test_training_scenes_can_have_a_length_of_their_own(corpus):
 
 
 def test_a_model_trains_in_the_rooms_of_its_settings(corpus):
-    """Its task hands them on, and those of its pre-training are the same."""
-    for asked, heard in (([], {"paper"}), (["varied"], {"varied"}), (["paper", "varied"], {"paper", "varied"})):
-        args = ClapTask.get_parser().parse_args(["--rooms", *asked])
+    """Its task hands them on, and a pre-training may have others."""
+    for task, options, heard in (
+        (ClapTask, [], {"paper"}),
+        (ClapTask, ["--rooms", "paper", "varied"], {"paper", "varied"}),
+        (ClapTask, ["--rooms", "paper", "--pretraining_rooms", "varied"], {"paper"}),
+        (MaskTask, ["--rooms", "varied"], {"varied"}),
+        (MaskTask, ["--rooms", "paper", "--pretraining_rooms", "varied"], {"varied"}),
+    ):
+        args = task.get_parser().parse_args(options)
         args = argparse.Namespace(
             **{**vars(args), "data": str(corpus.data), "dump": str(corpus.dump), "batch": {1: 16}}
         )
-        scenes = ClapTask.build_task_iter_factory(args, argparse.Namespace(dist_rank=0, dist_world_size=1), "train")
+        scenes = task.build_task_iter_factory(args, argparse.Namespace(dist_rank=0, dist_world_size=1), "train")
         settings = {room.split("-")[1] for room in (scene.room for scene in scenes.dataset[0].scenes)}
         assert settings == heard
     with pytest.raises(DataError, match="no rooms of setting outdoors"):
         corpus.sampler("train", ["outdoors"])
     recipe = Recipe(ROOT / "conf")
-    for model, rooms in (("default", ["paper", "varied"]), ("concat", ["paper"]), ("one_array", ["paper"])):
+    for model, pretraining in (("default", ["paper", "varied"]), ("concat", []), ("one_array", [])):
         for run in (recipe.pretraining(model), recipe.training(model, "scl")):
-            assert recipe.config(*run.names).values["rooms"] == rooms
+            values = recipe.config(*run.names).values
+            assert (values["rooms"], values["pretraining_rooms"]) == (["paper"], pretraining)
+
+
+def test_a_model_has_heard_through_the_arrays_of_its_pretraining_too(corpus):
+    arrays = corpus.simu.arrays
+    assert arrays(["paper"]) != arrays(["varied"])
+    for pretraining, learned in (([], arrays(["paper"])), (["paper", "varied"], arrays(["paper", "varied"]))):
+        where = {"data": corpus.data, "dump": corpus.dump, "rooms": ["paper"], "pretraining_rooms": pretraining}
+        assert learned_arrays(argparse.Namespace(**where)) == learned
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])

@@ -119,7 +119,7 @@ def listened_to(init: Path | None) -> dict:
     if init is None or task_of(init) != "clap":
         raise DataError(f"task caption needs --init with the folder of a trained model such as scl, got {init}")
     trained = arguments(init)
-    return {**clap_conf(trained), "frozen": [], "rooms": trained.rooms}
+    return {**clap_conf(trained), "frozen": [], "rooms": trained.rooms, "pretraining_rooms": trained.pretraining_rooms}
 
 
 def check_init(wanted: argparse.Namespace, init: Path) -> None:

@@ -193,7 +193,7 @@ class ClapTask(SceneTask):
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> ClapTraining:
         model = super().build_model(args)
-        learned = Corpus(args.data, args.dump).simu.arrays(args.rooms)
+        learned = learned_arrays(args)
         if model.clap.told and not belongs(model.clap.array, learned):
             raise DataError(
                 f"array is {model.clap.array}, taken where nothing is said, and these rooms have {', '.join(learned)}; "
@@ -202,6 +202,12 @@ class ClapTask(SceneTask):
         require_readable(model.clap.text_encoder.check, args)
         model.clap.text_encoder.remember()
         return model
+
+
+def learned_arrays(args: argparse.Namespace) -> list[str]:
+    """Families of what a model of these arguments has heard through, in its pre-training too."""
+    arrays = Corpus(args.data, args.dump).simu.arrays
+    return list(dict.fromkeys([*arrays(args.rooms), *(args.pretraining_rooms and arrays(args.pretraining_rooms))]))
 
 
 def clap_conf(args: argparse.Namespace) -> dict:

@@ -50,6 +50,7 @@ class SceneTask(AbsTask):
             help="number of sources -> training scenes heard once, if nothing that hears is trained; empty: new ones",
         )  # fmt: skip
         group.add_argument("--rooms", nargs="*", default=[], help="settings of conf/simu.yaml that it trains in")
+        group.add_argument("--pretraining_rooms", nargs="*", default=[], help="those of pre-training, if other ones")
         group.add_argument("--seconds", type=float, help="of training scenes; as the fixed ones if not given")
         group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
         group.add_argument("--start", action=NestedDictAction, default={}, help="arguments of start_from")
@@ -118,8 +119,9 @@ class SceneTask(AbsTask):
         steps = args.num_iters_per_epoch
         augmentation = parse(Augmentation, args.augment, "augment")
         pool = scenes_of_batch(args.pool, what="pool") if args.pool else {}
+        rooms = (cls.pretrains and args.pretraining_rooms) or args.rooms
         scenes = FreshScenes(
-            corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, args.rooms, args.seconds
+            corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, rooms, args.seconds
         )
         return SceneIterFactory(scenes, args.num_workers)
 

@@ -10,7 +10,7 @@ from spclap.data.config import load_yaml
 from spclap.data.files import atomic_path, atomic_write_text
 from spclap.data.stamp import corpus_digest, read_stamp, require_complete
 from spclap.engine.captions import captioner_conf
-from spclap.engine.clap import clap_conf
+from spclap.engine.clap import clap_conf, learned_arrays
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.tasks import TASKS
 from spclap.errors import DataError
@@ -133,5 +133,5 @@ def export(folder: Path, out: Path) -> None:
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
     told = "/".join(Path(os.path.abspath(folder)).parts[-3:])  # such as mini/seed0/scl, wherever that is
     seconds = args.seconds or corpus.simu.scenes.seconds
-    about = {"training": told, "seed": args.seed, "scene_seconds": seconds, "arrays": corpus.simu.arrays(args.rooms)}
+    about = {"training": told, "seed": args.seed, "scene_seconds": seconds, "arrays": learned_arrays(args)}
     save_model(training.clap, clap_conf(args), out, speaking, **about)
