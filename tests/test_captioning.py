@@ -25,10 +25,11 @@ from spclap.errors import DataError
 from spclap.model.captioner import Captioner, HFDecoder, SmallDecoder
 from spclap.model.checkpoints import load_captioner
 from spclap.model.folders import write_sums
-from spclap.scene.caption import caption_at, scene_caption
+from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
 from spclap.space.directions import DIRECTIONS
+from spclap.space.wording import TEMPLATE
 
 CAPTIONS = ["sound 1 on the left side", "sound 2 in front", "kind1 in the front-left, and kind2 in front"]
 CAPTION = {
@@ -232,7 +233,7 @@ def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
     assert len(shown) == 4 == len({cells[0] for cells in shown})
     for name, reference, *_ in shown:
         sources = sorted(scenes[name.removeprefix("| ")].sources, key=lambda source: DIRECTIONS.index(source.direction))
-        assert reference == caption_at([s.caption for s in sources], [s.direction for s in sources])
+        assert reference == TEMPLATE.caption([s.caption for s in sources], [s.direction for s in sources])
     kept.write_text("".join(json.dumps([scene, "sound 1 in front"]) + "\n" for scene in said))
     again = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=no_java)
     assert again.returncode == 1 and f"{kept}: changed since this stage made it" in again.stderr  # nor decoded again

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from spclap.evaluate.description import dw_sbert, parse, spatial_accuracy
-from spclap.scene.caption import caption_at
 from spclap.space.directions import DIRECTIONS
+from spclap.space.wording import TEMPLATE
 
 
 def same(first, second) -> np.ndarray:
@@ -21,7 +21,7 @@ def same(first, second) -> np.ndarray:
 @pytest.mark.parametrize("where", DIRECTIONS)
 def test_captions_of_scenes_come_back(where):
     other = DIRECTIONS[(DIRECTIONS.index(where) + 2) % 5]
-    caption = caption_at(["a dog barks", "rain and wind"], [where, other])
+    caption = TEMPLATE.caption(["a dog barks", "rain and wind"], [where, other])
     assert parse(caption) == [("a dog barks", where), ("rain and wind", other)]
 
 

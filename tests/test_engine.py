@@ -252,8 +252,11 @@ def test_clause_targets_are_the_sources_captions_in_the_blocks_of_their_directio
                 (part.removesuffix(f" {p}"), i) for i, p in enumerate(PHRASES.values()) if part.endswith(p)
             )
             expected[row, place] += model.clauses.projection(clap.text_encoder(clap.text_encoder.tokenize([words])))[0]
-    found = model.targets(batch.clauses)
+    found = model.targets(batch.told)
     torch.testing.assert_close(found.unflatten(1, (5, 3)), expected, atol=1e-5, rtol=1e-4)
+    (what, _), *_ = batch.told[0]
+    somewhere = model.targets([((what, None),)]).unflatten(1, (5, 3))
+    torch.testing.assert_close(somewhere, model.targets([((what, 2),)]).unflatten(1, (5, 3))[:, [2] * 5] / 5**0.5)
     loss, stats, _ = model(sealed=Sealed(batch))
     total = stats["contrastive"] + 0.5 * (stats["clauses"] + stats["distance"])
     torch.testing.assert_close(loss, total)

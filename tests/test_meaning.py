@@ -1,6 +1,7 @@
 """What is true of a scene, against a reader who goes through its words."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ import torch
 from spclap.scene.meaning import fits, fits_of, statements
 from spclap.scene.scene import Scene, Source
 from spclap.space.directions import DIRECTIONS
+from spclap.space.wording import Wording
 
 CLIPS = {  # clip -> label and captions, the specific one first
     "blackbird": ("blackbird", ("a blackbird sings", "a bird calls")),
@@ -48,6 +50,27 @@ def test_against_a_reader():
     expected = np.array([[is_true(h, t) for t in told] for h in heard])
     np.testing.assert_array_equal(fits(*statements(items, 3)).numpy(), expected)
     assert len(items) < expected.sum() < 0.2 * expected.size
+
+
+def test_what_has_no_place_may_be_anywhere_but_is_one_sound():
+    """Against a reader who tries all places."""
+    rng, items, told = np.random.default_rng(1), [], []
+    for size, _ in itertools.product((1, 2, 3), range(30)):
+        clips, places = rng.choice(list(CLIPS), size), rng.choice(DIRECTIONS[:3], size, replace=False)
+        sources = [source(c, p, rng.integers(len(CLIPS[c][1]))) for c, p in zip(clips, places, strict=True)]
+        unplaced = tuple(np.flatnonzero(rng.random(size) < 0.5).tolist())
+        items.append((replace(scene(*sources), wording=Wording(unplaced=unplaced)), tuple(range(size))))
+        told.append([(s.caption, s.labels[0], "" if k in unplaced else s.direction) for k, s in enumerate(sources)])
+    heard = [{s.direction: s.clip for s in item.sources} for item, _ in items]
+
+    def somewhere(there: dict[str, str], said: list[tuple[str, str, str]]) -> bool:
+        every = itertools.permutations(DIRECTIONS[:3], len(said))
+        fitting = (chosen for chosen in every if all(s[2] in ("", d) for s, d in zip(said, chosen, strict=True)))
+        return any(is_true(there, {d: s[:2] for s, d in zip(said, chosen, strict=True)}) for chosen in fitting)
+
+    expected = np.array([[somewhere(h, t) for t in told] for h in heard])
+    np.testing.assert_array_equal(fits(*statements(items, 3)).numpy(), expected)
+    assert 1.5 * len(items) < expected.sum() < 0.2 * expected.size
 
 
 def test_a_general_caption_is_true_of_all_that_have_it_and_a_special_one_is_not():

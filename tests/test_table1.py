@@ -15,8 +15,8 @@ from small_training import train
 from spclap.bin.table1 import of_groups
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, captions_of_clips, own_retrieval, retrieval
-from spclap.scene.caption import caption_at
 from spclap.scene.grid import Grid
+from spclap.space.wording import TEMPLATE
 
 
 @pytest.fixture
@@ -127,13 +127,13 @@ def test_several_captions_of_a_clip_against_brute_force(grid):
     rows, ranks_of_captions = [], []
     for index, scene in enumerate(scenes):
         scored = [
-            (float(embeddings.audio[index] @ embeddings.text([caption_at([text], ["front"])])[0]), clip)
+            (float(embeddings.audio[index] @ embeddings.text([TEMPLATE.caption([text], ["front"])])[0]), clip)
             for clip, texts in captions.items() for text in texts
         ]  # fmt: skip
         order = [clip for _, clip in sorted(scored, reverse=True)]
         rows.append(order.index(scene.sources[0].clip))
         for text in captions[scene.sources[0].clip]:
-            similarity = embeddings.audio @ embeddings.text([caption_at([text], ["front"])])[0]
+            similarity = embeddings.audio @ embeddings.text([TEMPLATE.caption([text], ["front"])])[0]
             ranks_of_captions.append(int((similarity > similarity[index]).sum()))
     assert a2t.tolist() == rows and t2a.tolist() == ranks_of_captions and len(set(rows)) > 2
 

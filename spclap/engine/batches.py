@@ -20,6 +20,7 @@ from spclap.scene.scene import Scene
 from spclap.scene.spatialize import dry_parts
 from spclap.space.array import SAMPLE_RATE, Array
 from spclap.space.directions import DIRECTIONS
+from spclap.space.words import Phrasing
 
 Item = tuple[Scene, tuple[int, ...]]  # a scene and one of its permutations
 AT_ONCE = 32  # scenes that are heard together where nothing is learned
@@ -72,6 +73,17 @@ class Batch:
         ]
 
     @property
+    def told(self) -> list[tuple[tuple[str, int | None], ...]]:
+        """What the captions say: `clauses`, but None in place of a direction that is not said."""
+        return [
+            tuple(
+                (what, None if clip in scene.wording.unplaced else where)
+                for (what, where), clip in zip(clauses, permutation, strict=True)
+            )
+            for (scene, permutation), clauses in zip(self.items, self.clauses, strict=True)
+        ]
+
+    @property
     def azimuths(self) -> list[tuple[float, ...]]:
         """Degrees, of each place."""
         return [tuple(source.azimuth for source in scene.sources) for scene, _ in self.items]
@@ -102,19 +114,22 @@ class FreshScenes(Dataset):
 
     Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree. `pool`
     says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`; `rooms`, the
-    settings that they stand in; `seconds`, their length if it is not that of the fixed scenes.
+    settings that they stand in; `seconds`, their length if it is not that of the fixed scenes; `phrasing`, in
+    what words they are said.
     """
 
     def __init__(
         self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
         world: int = 1, augmentation: Augmentation | None = None,
         pool: dict[int, int] | None = None, rooms: Sequence[str] = (), seconds: float | None = None,
+        phrasing: Phrasing | None = None,
     ):  # fmt: skip
         self.corpus, self.batch = corpus, batch
         self.samples = round(seconds * SAMPLE_RATE) if seconds else corpus.samples
         self.sampler, self.pack, self.bank = corpus.sampler("train", rooms), corpus.pack("train"), corpus.bank("train")
         self.permutations, self.steps, self.seed, self.rank, self.world = permutations, steps, seed, rank, world
         self.augmentation, self.epoch, self.pool = augmentation or Augmentation(), 0, pool or {}
+        self.phrasing = phrasing or Phrasing()
 
     def __len__(self) -> int:
         return self.steps
@@ -124,11 +139,16 @@ class FreshScenes(Dataset):
         rng = np.random.default_rng([self.seed, *key])
         return self.augmentation.draw(self.sampler.draw(rng, n_sources, name), rng), rng
 
+    def said(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """The same recording with drawn captions and wording."""
+        return scene.said_anew(rng, self.phrasing)
+
     def __getitem__(self, step: int) -> Batch:
         sizes, items = [n_sources for n_sources, count in sorted(self.batch.items()) for _ in range(count)], []
         for index in range(self.rank, len(sizes), self.world):
             name = f"train-{self.epoch}-{step}-{index}"
             scene, rng = self.draw([self.epoch, step, index], sizes[index], name)
+            scene = self.said(scene, rng)
             items.append((scene, scene.draw_permutations(self.permutations, rng)))
         return collate(items, self.pack, self.bank, self.samples, self.sampler.width)
 

@@ -24,18 +24,18 @@ from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
 from spclap.evaluate.protocols import Embeddings, assignment, outcomes, retrieval
-from spclap.model.blocks import ClauseTargets, distance
+from spclap.model.blocks import ClauseTargets, distance, places_of
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.model.text_encoder import TEXT_ENCODERS
 from spclap.scene.bank import RirBank
-from spclap.scene.caption import caption_at
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import fits
 from spclap.scene.scene import Scene
 from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
 from spclap.space.family import belongs
+from spclap.space.wording import TEMPLATE
 
 
 class ClapModel(SceneModel):
@@ -90,14 +90,15 @@ class ClapTraining(ClapModel):
         sizes = {"inputs": clap.text_encoder.dim, "dim": clap.dim}
         self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
 
-    def targets(self, clauses: list[tuple]) -> torch.Tensor:
-        """(N, dim) of the sources of N items, each source a (caption, direction index)."""
-        flat = [(caption, item, direction) for item, sources in enumerate(clauses) for caption, direction in sources]
-        captions = list(dict.fromkeys(caption for caption, *_ in flat))  # each is encoded once
-        ids = self.clap.text_encoder.tokenize(captions).to(self.device)
-        places = torch.tensor([(captions.index(caption), *place) for caption, *place in flat], device=self.device)
-        caption, item, direction = places.unbind(1)
-        return self.clauses(self.clap.text_encoder(ids)[caption], item, direction)
+    def targets(self, told: list[tuple]) -> torch.Tensor:
+        """(N, dim) of the sources of N items, each source a (caption, direction index or None)."""
+        flat = [(caption, item, direction) for item, sources in enumerate(told) for caption, direction in sources]
+        captions = {caption: row for row, caption in enumerate(dict.fromkeys(caption for caption, *_ in flat))}
+        ids = self.clap.text_encoder.tokenize(list(captions)).to(self.device)  # each is encoded once
+        rows = torch.tensor([(captions[caption], item) for caption, item, _ in flat], device=self.device)
+        caption, item = rows.unbind(1)
+        places = places_of([direction for *_, direction in flat]).to(self.device)
+        return self.clauses(self.clap.text_encoder(ids)[caption], item, places)
 
     def contrast(self, audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
         """InfoNCE over all ranks of audio (N, dim) of unit length and text (N, dim) of any."""
@@ -111,7 +112,7 @@ class ClapTraining(ClapModel):
             audio = self.vectors(batch)
         with self.autocast("words"):
             text = self.clap.text_vectors(ids)
-            targets = self.targets(batch.clauses) if self.clauses else None
+            targets = self.targets(batch.told) if self.clauses else None
         loss = self.contrast(audio, text, batch)
         stats = {"contrastive": loss, "scale": self.clap.scale()}
         if targets is not None:
@@ -237,6 +238,6 @@ def require_readable(read: Callable[[list[str]], list[list[int]]], args: argpars
             length = dict(zip(captions, map(len, read(captions)), strict=True))
             of_clips = [max(clip.captions, key=length.get) for clip in clips]
             longest = sorted(of_clips, key=length.get, reverse=True)[:most]
-            read([caption_at(longest, [direction] * len(longest)) for direction in DIRECTIONS])
+            read([TEMPLATE.caption(longest, [direction] * len(longest)) for direction in DIRECTIONS])
         except DataError as error:
             raise DataError(f"{corpus.data / split}, scenes of up to {most} sources: {error}") from error

@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class Hearing:
     def _kept(
         self, name: str, split: str, scenes: list[Scene], permutations: list, samples: int, dtype: str
     ) -> Heard:  # fmt: skip
-        told = hashlib.sha256(json.dumps([asdict(scene) for scene in scenes]).encode()).hexdigest()
+        told = hashlib.sha256(json.dumps([scene.recording for scene in scenes]).encode()).hexdigest()
         sounds = digest(self.corpus.dump / "clips" / "done.json", self.corpus.data / "rirs" / split / "done.json")
         half = self.bfloat16 and split == "train"
 
@@ -134,7 +134,7 @@ class PooledScenes(Dataset):
         for n_sources, pool in self.pools.items():
             rows, every = [], pool.permutations
             for index in rng.choice(len(pool.scenes), self.fresh.batch[n_sources], replace=False):
-                scene, base = pool.scenes[index].said_anew(rng), every[rng.integers(len(every))]
+                scene, base = self.fresh.said(pool.scenes[index], rng), every[rng.integers(len(every))]
                 wanted = scene.draw_permutations(self.fresh.permutations, rng)
                 if number % self.fresh.world == self.fresh.rank:
                     chosen = [tuple(base[place] for place in permutation) for permutation in wanted]

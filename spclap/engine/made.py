@@ -18,6 +18,7 @@ from spclap.model.features import StereoMaps, joint_level
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
+from spclap.space.words import Phrasing
 
 SPECIAL = 10  # tokens that are no characters: unknown, begin, end and their like, generously
 
@@ -38,7 +39,8 @@ def tokenizer(corpus: Corpus) -> Path:
 
 def _train_tokenizer(corpus: Corpus) -> bytes:
     sampler, vocab_size = corpus.sampler("train"), corpus.feats.vocab_size
-    scenes = [sampler.draw(np.random.default_rng([corpus.simu.seed, i]), 1 + i % 2, "") for i in range(4000)]
+    rngs, phrasing = [np.random.default_rng([corpus.simu.seed, i]) for i in range(4000)], Phrasing(reworded=0.5)
+    scenes = [sampler.draw(rng, 1 + i % 2, "").said_anew(rng, phrasing) for i, rng in enumerate(rngs)]
     captions = [caption for clip in load_datadir(corpus.data / "train") for caption in clip.captions]
     captions += [scene_caption(scene, range(scene.size)) for scene in scenes]
     model = io.BytesIO()

@@ -20,6 +20,7 @@ from spclap.model.checkpoints import read_checkpoint, require_weights
 from spclap.model.spatial_clap import SPATIAL_ENCODERS, part
 from spclap.scene.augment import Augmentation
 from spclap.scene.corpus import Corpus
+from spclap.space.words import Phrasing
 
 
 def start_from(model: torch.nn.Module, file: str, part: str, into: str) -> None:
@@ -52,6 +53,7 @@ class SceneTask(AbsTask):
         group.add_argument("--rooms", nargs="*", default=[], help="settings of conf/simu.yaml that it trains in")
         group.add_argument("--pretraining_rooms", nargs="*", default=[], help="those of pre-training, if other ones")
         group.add_argument("--seconds", type=float, help="of training scenes; as the fixed ones if not given")
+        group.add_argument("--phrasing", action=NestedDictAction, default={}, help="how much is said in other words")
         group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
         group.add_argument("--start", action=NestedDictAction, default={}, help="arguments of start_from")
         group.add_argument("--spatial_encoder", type=str, default="ca_se")
@@ -121,8 +123,9 @@ class SceneTask(AbsTask):
         pool = scenes_of_batch(args.pool, what="pool") if args.pool else {}
         rooms = (cls.pretrains and args.pretraining_rooms) or args.rooms
         scenes = FreshScenes(
-            corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, rooms, args.seconds
-        )
+            corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, rooms, args.seconds,
+            parse(Phrasing, args.phrasing, "phrasing"),
+        )  # fmt: skip
         return SceneIterFactory(scenes, args.num_workers)
 
     @classmethod

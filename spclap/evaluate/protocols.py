@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.metrics import choose, ranks
 from spclap.model.spatial_clap import SpatialClap
-from spclap.scene.caption import caption_at, scene_caption
+from spclap.scene.caption import scene_caption
 from spclap.scene.meaning import fits_of
 from spclap.scene.scene import Scene
 from spclap.space.directions import DIRECTIONS
+from spclap.space.wording import TEMPLATE, Words
+from spclap.space.words import HELD_OUT
 
 
 class Embeddings:
@@ -37,6 +40,14 @@ class Embeddings:
         require_finite(audio, "audio")
         self.scenes += scenes
         self._audio.append(audio)
+
+    def said(self, words: Words) -> "Embeddings":
+        """The same recordings, each said in other words that are drawn for it."""
+        other = Embeddings(self.clap, self._text)
+        wordings = (words.draw(np.random.default_rng([8, row]), scene.size) for row, scene in enumerate(self.scenes))
+        other.scenes = [replace(scene, wording=wording) for scene, wording in zip(self.scenes, wordings, strict=True)]
+        other._audio = self._audio
+        return other
 
     @property
     def audio(self) -> np.ndarray:
@@ -107,7 +118,7 @@ def captions_of_clips(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     texts, owner = [], []
     for index, scene in enumerate(embeddings.scenes):
         (source,) = scene.sources
-        texts += [caption_at([caption], [source.direction]) for caption in source.every_caption]
+        texts += [TEMPLATE.caption([caption], [source.direction]) for caption in source.every_caption]
         owner += [index] * len(source.every_caption)
     own = np.arange(len(embeddings.scenes))[:, None] == np.array(owner)
     similarity = embeddings.similarity(texts)
@@ -138,7 +149,10 @@ def direction(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     """
     size = embeddings.scenes[0].size
     options = list(itertools.product(DIRECTIONS, repeat=size))
-    captions = [[caption_at([s.caption for s in scene.sources], o) for o in options] for scene in embeddings.scenes]
+    captions = [
+        [scene.wording.caption([source.caption for source in scene.sources], option) for option in options]
+        for scene in embeddings.scenes
+    ]
     truths = [tuple(source.direction for source in scene.sources) for scene in embeddings.scenes]
     scores = _candidates(embeddings, captions)
     confusion = np.zeros((len(DIRECTIONS), len(DIRECTIONS)), dtype=int)
@@ -149,8 +163,8 @@ def direction(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
 
 
 def outcomes(embeddings: Embeddings, images: Path) -> dict[str, np.ndarray]:
-    """What stage 5 says of scenes of one size: metric -> outcome of each, bool, or rank for `rank_*`. Pictures of
-    similarities and directions go into `images`."""
+    """What stage 5 says of scenes of one size: metric -> outcome of each, bool, or rank for `rank_*`; what begins with
+    `reworded` is asked in words that training never has. Pictures of similarities and directions go into `images`."""
     size = embeddings.scenes[0].size
     a2t, t2a, similarity = retrieval(embeddings)
     found = {f"rank_a2t_{size}src": a2t, f"rank_t2a_{size}src": t2a}
@@ -160,4 +174,8 @@ def outcomes(embeddings: Embeddings, images: Path) -> dict[str, np.ndarray]:
         plots.direction_confusion(confusion, list(DIRECTIONS), images / f"direction_{size}src.png")
     if size >= 2:
         found[f"assignment_{size}src"] = assignment(embeddings)
+    if size == 1:
+        found["reworded_direction_1src"], _ = direction(embeddings.said(HELD_OUT))
+    if size == 2:
+        found["reworded_assignment_2src"] = assignment(embeddings.said(HELD_OUT))
     return found

@@ -4,6 +4,8 @@ The cosine of two such vectors is a sum over directions, so exchanging two sound
 one direction holds at all of them because all blocks share one projection.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -115,19 +117,26 @@ class ClauseTargets(nn.Module):
 
     Telling a scene from its swap is a saddle: audio has no gradient for it before text tells the two captions apart,
     and the other way round. Simulated scenes know their parts: each source's caption without a place, projected, is
-    put into the block of its direction. These vectors tell scene and swap apart from the first step on.
+    put into the block of its direction. These vectors tell scene and swap apart from the first step on. One whose
+    place is not said is put into all blocks, with the same length in all.
     """
 
     def __init__(self, inputs: int, dim: int):
         super().__init__()
         self.projection = projection(inputs, block_size(dim), dim)
 
-    def forward(self, contents: torch.Tensor, items: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
-        """Pooled captions of sources (K, inputs), items (K,) they belong to, directions (K,) -> (N, dim)."""
-        blocks = self.projection(contents)
-        count = int(items.max()) + 1
-        placed = blocks.new_zeros(count, DIRECTION_COUNT, blocks.shape[1])
-        return placed.index_put((items, directions), blocks, accumulate=True).flatten(1)
+    def forward(self, contents: torch.Tensor, items: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Pooled captions of sources (K, inputs), items (K,) they belong to, how much of each is put where (K,
+        directions) -> (N, dim)."""
+        blocks = places.unsqueeze(2) * self.projection(contents).unsqueeze(1)
+        return blocks.new_zeros(int(items.max()) + 1, *blocks.shape[1:]).index_add(0, items, blocks).flatten(1)
+
+
+def places_of(directions: Sequence[int | None]) -> torch.Tensor:
+    """(K, directions), for `ClauseTargets`: 1 at a direction, even over all for None."""
+    everywhere = torch.full((DIRECTION_COUNT,), DIRECTION_COUNT**-0.5)
+    ones = torch.eye(DIRECTION_COUNT)
+    return torch.stack([everywhere if direction is None else ones[direction] for direction in directions])
 
 
 def distance(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

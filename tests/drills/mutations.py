@@ -204,7 +204,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("engine/heard.py", "if number % self.fresh.world == self.fresh.rank:", "if True:", "ranks have all scenes", HEARD),
     ("engine/heard.py", "self.folder = corpus.dump / \"heard\" / self._digest()",
      "self.folder = corpus.dump / \"heard\"", "models with other encoders share what was heard", HEARD),
-    ("engine/heard.py", "said_anew(rng), every[rng.integers(len(every))]", "said_anew(rng), every[0]",
+    ("engine/heard.py", "every[rng.integers(len(every))]", "every[0]",
      "SCL alone hears swapped scenes", HEARD),
     ("engine/masks.py", "level_factor(stereo)[rows] * alone", "level_factor(alone) * alone",
      "shares of sources that are all of one level", "test_direction_masks.py"),
