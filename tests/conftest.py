@@ -11,10 +11,10 @@ from spclap.data.datadir import Clip, write_splits
 from spclap.data.pack import ClipPack, write_pack
 from spclap.recipe.compose import Recipe
 from spclap.scene.bank import RirBank
-from spclap.scene.conf import SceneConf
 from spclap.scene.corpus import Corpus
 from spclap.scene.rooms import RoomConf, write_bank
 from spclap.scene.sampler import SceneSampler
+from spclap.scene.sounds import SoundConf
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's library is imported; without it, it tries for half a minute
 RATE = 16000
@@ -61,7 +61,7 @@ def pack(tmp_path_factory, clips) -> ClipPack:
 
 @pytest.fixture(scope="session")
 def sampler(clips, bank) -> SceneSampler:
-    return SceneSampler(clips, bank, SceneConf(seconds=1.0, level_db=3.0, rooms="paper", fixed={}))
+    return SceneSampler(clips, bank, [SoundConf(level_db=3.0)])
 
 
 @pytest.fixture(scope="session")

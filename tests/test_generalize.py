@@ -80,7 +80,7 @@ def test_a_place_is_heard_through_its_array_and_told_what_is_said(corpus, models
     for azimuth, response in zip(found["head"].bank.table.azimuth, found["head"].bank.rirs, strict=True):
         assert delay_of(response) == pytest.approx(late(azimuth), abs=1.1 / RATE)
     model, scenes = load_training(models[0], corpus)[0], {}
-    sampler = SceneSampler(load_datadir(corpus.data / "test"), found["XY"].bank, corpus.simu.scenes)
+    sampler = SceneSampler(load_datadir(corpus.data / "test"), found["XY"].bank, [found["XY"].sounds])
     scenes = sampler.fixed([0], 1, 3, "x")
     ask = (scenes, corpus.pack("test"), found["XY"].bank, corpus.samples, "x")
     own, told, other = (model.embed_scenes(*ask, array) for array in (None, array_of("xy:90"), array_of("pair:0.17")))

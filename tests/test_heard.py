@@ -129,13 +129,13 @@ def test_one_permutation_a_scene_is_a_drawn_one(model, own):
 def test_models_with_the_same_ears_share_what_was_heard_and_others_do_not(model, own, monkeypatch):
     first = Hearing(model.clap, own)
     PooledScenes(fresh(own), first)
-    first.fixed("test", 2)
+    first.fixed("test", 2, CLEAN)
     times = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.npy")}
     assert len(times) == 2 * 3
     other = build(own, clause_weight=0.0, text_encoder_conf={"dim": 24, "layers": 1})
     monkeypatch.setattr(type(other.clap), "hear", lambda *given: pytest.fail("heard again"))
     PooledScenes(fresh(own), Hearing(other.clap, own))
-    Hearing(other.clap, own).fixed("test", 2)
+    Hearing(other.clap, own).fixed("test", 2, CLEAN)
     assert times == {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.npy")}
     for conf in ({"spatial_encoder_conf": {"sharpness": 4.0}}, {"fusion_conf": {"depth": 0}}, {"equal_level": False}):
         assert Hearing(build(own, **conf).clap, own).folder != first.folder

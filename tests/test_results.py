@@ -25,7 +25,7 @@ COMMON = {"corpus": "c", "seed": 0}
 
 def fixed_set(count: int) -> FixedSet:
     """Scenes of one source, two of each recording."""
-    return FixedSet({1: [(f"tape{index // 2}",) for index in range(count)]})
+    return FixedSet({"1src": [(f"tape{index // 2}",) for index in range(count)]})
 
 
 def save(folder, values: dict, scenes: str) -> None:
@@ -47,7 +47,7 @@ def test_rows_and_differences():
     test = fixed_set(4)
     (row,) = test.rows("scl", models["scl"], COMMON)
     assert row["value"] == 75 and (row["n"], row["clips"]) == (4, 2) and 0 < row["low"] < 75 < row["high"] < 100
-    assert (row["low"], row["high"]) == test.clusters[1].mean(models["scl"]["m_1src"], 100)[1:]
+    assert (row["low"], row["high"]) == test.clusters["1src"].mean(models["scl"]["m_1src"], 100)[1:]
     assert pairs_of(models, WANTED) == [("scl", "single")]
     (difference,) = test.difference_rows(models, [("scl", "single")], COMMON)
     assert difference["tag"] == "scl-single" and difference["value"] == 50 and difference["low"] < 0

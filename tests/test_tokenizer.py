@@ -11,8 +11,8 @@ from spclap.data.datadir import load_datadir, write_datadir
 from spclap.data.stamp import Stamp
 from spclap.engine.made import tokenizer
 from spclap.errors import DataError
-from spclap.scene.conf import SceneConf
 from spclap.scene.sampler import SceneSampler
+from spclap.scene.sounds import SoundConf
 
 
 def test_more_characters_than_the_vocabulary_are_told_with_a_size_that_fits(tmp_path, clips, bank):
@@ -20,9 +20,7 @@ def test_more_characters_than_the_vocabulary_are_told_with_a_size_that_fits(tmp_
     texts = ["".join(chr(0x4E00 + 75 * number + index) for index in range(75)) for number in range(12)]
     chinese = [replace(clip, captions=(text,)) for clip, text in zip(clips, texts, strict=True)]
     write_datadir(tmp_path / "train", chinese)
-    sampler = SceneSampler(
-        load_datadir(tmp_path / "train"), bank, SceneConf(seconds=1.0, level_db=3.0, rooms="paper", fixed={})
-    )
+    sampler = SceneSampler(load_datadir(tmp_path / "train"), bank, [SoundConf(level_db=3.0)])
     Stamp(tmp_path / "rirs" / "train").write()
     feats = SimpleNamespace(vocab_size=400)
     corpus = SimpleNamespace(

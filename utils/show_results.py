@@ -24,6 +24,7 @@ KEYS = {**dict.fromkeys(("tag", "corpus", "metric"), str), **dict.fromkeys(NUMBE
 SIZES = ("1src", "2src", "3src")
 MAIN = [f"r1_{way}_{size}" for size in SIZES for way in ("a2t", "t2a")]
 MAIN += ["direction_1src", "direction_2src", "assignment_2src", "assignment_3src"]
+REAL = ["direction_1src_real", "assignment_2src_real", "reworded_direction_1src", "reworded_assignment_2src"]
 ORIGINS = ("protocol", "git", "torch", "machine")  # keys of scores.json that --provenance tells
 FULL = [f"{what}_{way}_{size}" for size in SIZES for what in ("r5", "r10", "meanrank") for way in ("a2t", "t2a")]
 
@@ -214,6 +215,8 @@ def main() -> int:
     further = ["## R@5, R@10 and mean rank", report(rows, FULL)] if args.full else []
     if args.full:
         further += documents([path for path in args.paths if path.is_dir()])
+    if any(row["metric"] in REAL for row in rows):
+        origins = ["## With pauses and noise, and in other words", report(rows, REAL), *origins]
     print("\n\n".join([*head, report(rows, MAIN), *origins, *further]))
     return 0
 

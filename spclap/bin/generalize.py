@@ -19,19 +19,22 @@ from spclap.errors import DataError
 from spclap.evaluate import markdown, plots
 from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
-from spclap.evaluate.results import FixedSet
+from spclap.evaluate.results import FixedSet, set_name
 from spclap.scene.bank import RirBank
+from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.heads import ANY_HEAD, MeasuredConf, write_head_bank
 from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import Scene
+from spclap.scene.sounds import SoundConf
 from spclap.space.array import SAMPLE_RATE, Array, array_of
 from spclap.space.sofa import read_head
 
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
 Scenes = dict[int, list[Scene]]  # number of sources -> scenes
 Figures = dict[tuple[str, str, str], dict[str, tuple]]  # place, model, told -> metric -> value, low, high
+OF_SCENES = ("told", "sounds", "scenes")  # of a place: arrays beside the own, what is not as in clean scenes, counts
 OWN, NOTHING, NEVER = "its own", "nothing", "(cannot be)"  # what a model is told beside the words for an array
 
 
@@ -42,7 +45,7 @@ class GeneralizeConf:
     seed: int
     rooms: int  # of each place
     scenes: dict[int, int]  # number of sources -> scenes of each place
-    places: dict[str, dict]  # name -> what changes in the rooms of the fixed scenes; `told`: arrays beside the own
+    places: dict[str, dict]  # name -> what changes in the rooms of the fixed scenes, and OF_SCENES
     measured: dict[str, dict]  # name -> see MeasuredConf
 
     def __post_init__(self):
@@ -66,6 +69,8 @@ class Place:
 
     bank: RirBank
     told: list[str]
+    sounds: SoundConf
+    scenes: dict[int, int]
     own: str = OWN
 
 
@@ -75,12 +80,15 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
     base = {**simu.settings[simu.scenes.rooms], "count": {"test": conf.rooms}}
     rooms = {}
     for name, changes in conf.places.items():
-        own = {key: value for key, value in changes.items() if key != "told"}
+        own = {key: value for key, value in changes.items() if key not in OF_SCENES}
         rooms[name] = simu.room_conf({**base, **own}, f"places: {name}")
     heads = {name: parse(MeasuredConf, values, f"measured: {name}") for name, values in conf.measured.items()}
     for name, room in rooms.items():
         write_bank(folder / name, "test", {"test": room}, simu.rir_seconds, [conf.seed, 7], nj)
-        out[name] = Place(RirBank(folder / name), conf.places[name].get("told", []))
+        changes = conf.places[name]
+        sounds = parse(SoundConf, {**simu.sounds[CLEAN], **changes.get("sounds", {})}, f"places: {name}: sounds")
+        bank, told = RirBank(folder / name), changes.get("told", [])
+        out[name] = Place(bank, told, sounds, changes.get("scenes", conf.scenes))
     for name, head in heads.items():
         if not Path(head.path).exists():
             logging.warning(
@@ -90,7 +98,8 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
         taps = round(simu.rir_seconds * SAMPLE_RATE)
         found = read_head(Path(head.path), SAMPLE_RATE, head.way)
         write_head_bank(folder / name, found, head, conf.rooms, taps, [conf.seed, 8])
-        out[name] = Place(RirBank(folder / name), head.told, ANY_HEAD if found.in_room else OWN)
+        own = ANY_HEAD if found.in_room else OWN
+        out[name] = Place(RirBank(folder / name), head.told, *simu.sounding([CLEAN]), conf.scenes, own)
     return out
 
 
@@ -128,8 +137,8 @@ def figures(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, Fi
 
 def table(rows: Figures) -> str:
     """Markdown: a line per place, model and what it is told."""
-    metrics = list(next(iter(rows.values())))
-    lines = [[*names, *(shown(*figure) for figure in own.values())] for names, own in rows.items()]
+    metrics = list(dict.fromkeys(metric for own in rows.values() for metric in own))
+    lines = [[*names, *(shown(*own[m]) if m in own else "-" for m in metrics)] for names, own in rows.items()]
     return markdown.table(["place", "model", "told", *metrics], lines)
 
 
@@ -193,9 +202,9 @@ def main() -> None:
         if not (there := places(conf, corpus, Path(scratch), args.nj)):
             raise DataError(f"{args.conf[-1]}: no places; name one, such as {{places: {{recipe: {{}}}}}}")
         for name, place in there.items():
-            sampler = SceneSampler(clips, place.bank, corpus.simu.scenes)
-            drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in conf.scenes.items()}
-            tests[name] = FixedSet({size: corpus.recordings(own) for size, own in drawn.items()})
+            sampler = SceneSampler(clips, place.bank, [place.sounds])
+            drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in place.scenes.items()}
+            tests[name] = FixedSet({set_name(size): corpus.recordings(own) for size, own in drawn.items()})
             found[name] = {
                 (tag, way): outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told, text)
                 for tag, (model, text) in models.items()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ from spclap.evaluate.results import (
     pooled_rows,
     read_scored,
     save_values,
+    set_name,
 )
+from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 
 PROTOCOL = {
@@ -36,6 +39,8 @@ PROTOCOL = {
     "true of a recording: what is at each direction has that caption among its own, or that label",
     "direction": "known contents; 5 captions for one source, 25 ordered direction pairs for two",
     "assignment": "captions of all permutations of the scene; right when the true one alone is best",
+    "real": "what ends in it: scenes with pauses, noise and levels further apart, the `real` sounds of conf/simu.yaml",
+    "reworded": "what begins with it: asked in words, orders of clauses and hours of the clock that training never has",
     "interval": "95%, over recordings: scenes that share one hang together",
     **CEILINGS,
 }
@@ -53,8 +58,13 @@ def outcomes(folder: Path, corpus: Corpus, ngpu: int, known: dict | None = None)
     model.remember({} if known is None else known)
     (folder / "images").mkdir(exist_ok=True)
     logging.info("scoring %s", folder)
-    parts = [model.outcomes(corpus, size, folder / "images") for size in corpus.fixed_counts("test")]
+    parts = [model.outcomes(corpus, *which, folder / "images") for which in fixed_sets(corpus)]
     return {metric: values for part in parts for metric, values in part.items()}
+
+
+def fixed_sets(corpus: Corpus) -> list[tuple[int, str]]:
+    """Numbers of sources and sounds of the fixed test scenes."""
+    return [(size, sounds) for sounds in corpus.simu.scenes.fixed for size in corpus.fixed_counts("test", sounds)]
 
 
 def score(folder: Path, corpus: Corpus, common: dict, ngpu: int, known: dict) -> Values:
@@ -90,9 +100,9 @@ def draw(exp: Path, rows: list[dict], histories: dict[str, list[dict]]) -> None:
     """Pictures that compare models."""
     (exp / "images").mkdir(exist_ok=True)
     bars = [
-        (row["tag"], int(row["metric"][-4]), row["value"], row["low"], row["high"])
+        (row["tag"], int(found[1]), row["value"], row["low"], row["high"])
         for row in rows
-        if row["metric"].startswith("assignment") and "-" not in row["tag"]
+        if (found := re.fullmatch(r"assignment_(\d)src", row["metric"])) and "-" not in row["tag"]
     ]
     plots.assignment_bars(bars, exp / "images" / "assignment.png")
     plots.training_curves(histories, exp / "images" / "training_curves.png")
@@ -118,9 +128,9 @@ def main() -> None:
     if not folders:
         raise DataError(f"{args.exp}: no trained model; run stages 3 and 4 (train) first")
     common, scenes = {"corpus": args.corpus, "seed": args.seed}, scenes_digest(args.data)
-    fixed = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
+    fixed = {which: corpus.fixed("test", *which) for which in fixed_sets(corpus)}
     test, values = (
-        FixedSet({size: corpus.recordings(own) for size, own in fixed.items()}),
+        FixedSet({set_name(*which): corpus.recordings(own) for which, own in fixed.items()}),
         kept_values(args.exp, scenes),
     )
     known: dict = {}
@@ -134,7 +144,7 @@ def main() -> None:
         add_results(args.exp / tag, results)
     rows += test.difference_rows(values, pairs_of(values, conf.pairs), common)
     draw(args.exp, rows, {folder.name: history(folder) for folder in folders if task_of(folder) == "clap"})
-    for own in fixed.values():
+    for own in (own for (_, sounds), own in fixed.items() if sounds == CLEAN):
         for tag, found in ceilings(own, corpus.bank("test")).items():
             exact = {metric: dict.fromkeys(("value", "low", "high"), scenes.mean()) for metric, scenes in found.items()}
             rows += [{"tag": tag, "metric": m, "n": len(own), **figure, **common} for m, figure in exact.items()]

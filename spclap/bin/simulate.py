@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from spclap.data.files import atomic_write_text
 from spclap.data.stamp import Stamp, digest
 from spclap.scene.bank import RirBank
 from spclap.scene.conf import SimuConf
+from spclap.scene.corpus import scenes_path
 from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import write_scenes
@@ -37,7 +39,7 @@ def write_rooms(data: Path, conf: SimuConf, nj: int) -> None:
 
 
 def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
-    """data/<corpus>/scenes/<split>_<n>src.jsonl, and simu.yaml with what they are made from."""
+    """data/<corpus>/scenes/<split>_<sounds>_<n>src.jsonl, and simu.yaml with what they are made from."""
     folder = data / "scenes"
     lists = [data / split / name for split in SPLITS for name in ("text", "caption2clip", "utt2label")]
     stamp = Stamp(folder, conf=asdict(conf), lists=digest(*lists))
@@ -47,15 +49,22 @@ def write_fixed_scenes(data: Path, conf: SimuConf) -> None:
     stamp.begin()
     made = [data / "simu.yaml"]
     atomic_write_text(made[0], yaml.safe_dump(asdict(conf), sort_keys=False))
-    for split, counts in conf.scenes.fixed.items():
-        bank = RirBank(data / "rirs" / split)
-        sampler = SceneSampler(load_datadir(data / split), bank, conf.scenes, [conf.scenes.rooms])
-        for n_sources, count in counts.items():
-            scenes = sampler.fixed([conf.seed, SPLITS.index(split)], n_sources, count, f"{split}-{n_sources}src")
-            made.append(folder / f"{split}_{n_sources}src.jsonl")
-            write_scenes(made[-1], scenes)
-            logging.info("%s: %d scenes of %d source(s)", split, len(scenes), n_sources)
+    for sounds, split, n_sources, count in wanted_scenes(conf):
+        bank, how = RirBank(data / "rirs" / split), conf.sounding([sounds])
+        sampler = SceneSampler(load_datadir(data / split), bank, how, [conf.scenes.rooms])
+        name = f"{split}-{sounds}-{n_sources}src"
+        scenes = sampler.fixed([conf.seed, SPLITS.index(split)], n_sources, count, name)
+        made.append(scenes_path(data, split, n_sources, sounds))
+        write_scenes(made[-1], scenes)
+        logging.info("%s: %d %s scenes of %d source(s)", split, len(scenes), sounds, n_sources)
     stamp.write(made)
+
+
+def wanted_scenes(conf: SimuConf) -> Iterator[tuple[str, str, int, int]]:
+    """Sounds, split, number of sources and number of scenes."""
+    for sounds, splits in conf.scenes.fixed.items():
+        for split, counts in splits.items():
+            yield from ((sounds, split, n_sources, count) for n_sources, count in counts.items())
 
 
 def main() -> None:

@@ -14,10 +14,12 @@ from spclap.data.pack import ClipPack
 from spclap.scene.augment import Augmentation
 from spclap.scene.bank import RirBank
 from spclap.scene.caption import scene_caption
+from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import caption_width, statements
+from spclap.scene.recorder import Recorder, record
 from spclap.scene.scene import Scene
-from spclap.scene.spatialize import dry_parts
+from spclap.scene.spatialize import dry_parts, recorded, spatialize
 from spclap.space.array import SAMPLE_RATE, Array
 from spclap.space.directions import DIRECTIONS
 from spclap.space.words import Phrasing
@@ -31,7 +33,8 @@ class Batch:
     """N items.
 
     said and true: see `statements`. sound: arguments of `spatialize`, clips (K, T), RIRs (K, 2, taps), pairs (N, S, 2);
-    arrays: what hears each item. Or heard, in their place: what frozen encoders hear of the items, tensors (N, ...).
+    arrays: what hears each item; recorders: by what each was recorded, see `record`. Or heard, in their place: what
+    frozen encoders hear of the items, tensors (N, ...).
     """
 
     items: list[Item]
@@ -39,6 +42,7 @@ class Batch:
     true: torch.Tensor
     sound: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
     arrays: Sequence[Array] = ()
+    recorders: Sequence[tuple[Recorder, Array] | None] = ()
     heard: tuple[torch.Tensor, ...] | None = None
 
     def to(self, device: torch.device) -> "Batch":
@@ -47,6 +51,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def stereo(self) -> torch.Tensor:
+        """(N, 2, T) recordings."""
+        return record(spatialize(*self.sound), self.recorders)
 
     @property
     def scenes(self) -> list[Scene]:
@@ -101,7 +109,8 @@ def collate(
     words = statements(flat, width or caption_width(scene for scene, _ in items))
     arrays = [bank.array(scene.room) for scene, _ in flat]
     arrays = [a.mirrored() if scene.mirrored else a for a, (scene, _) in zip(arrays, flat, strict=True)]
-    return Batch(flat, *words, sound=dry_parts(items, pack, bank, samples), arrays=arrays)
+    recorders = [recorded(scene, bank) for scene, _ in flat]
+    return Batch(flat, *words, sound=dry_parts(items, pack, bank, samples), arrays=arrays, recorders=recorders)
 
 
 def as_they_are(scenes: Sequence[Scene]) -> list[tuple[Scene, list[tuple[int, ...]]]]:
@@ -113,20 +122,21 @@ class FreshScenes(Dataset):
     """Training batches of one epoch: item `step` is this rank's share of a batch that never was before.
 
     Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree. `pool`
-    says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`; `rooms`, the
-    settings that they stand in; `seconds`, their length if it is not that of the fixed scenes; `phrasing`, in
-    what words they are said.
+    says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`; `rooms` and
+    `sounds`, the settings that they are of; `seconds`, their length if it is not that of the fixed scenes; `phrasing`,
+    in what words they are said.
     """
 
     def __init__(
         self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
         world: int = 1, augmentation: Augmentation | None = None,
-        pool: dict[int, int] | None = None, rooms: Sequence[str] = (), seconds: float | None = None,
-        phrasing: Phrasing | None = None,
+        pool: dict[int, int] | None = None, rooms: Sequence[str] = (), sounds: Sequence[str] = (),
+        seconds: float | None = None, phrasing: Phrasing | None = None,
     ):  # fmt: skip
         self.corpus, self.batch = corpus, batch
         self.samples = round(seconds * SAMPLE_RATE) if seconds else corpus.samples
-        self.sampler, self.pack, self.bank = corpus.sampler("train", rooms), corpus.pack("train"), corpus.bank("train")
+        self.sampler = corpus.sampler("train", rooms, sounds)
+        self.pack, self.bank = corpus.pack("train"), corpus.bank("train")
         self.permutations, self.steps, self.seed, self.rank, self.world = permutations, steps, seed, rank, world
         self.augmentation, self.epoch, self.pool = augmentation or Augmentation(), 0, pool or {}
         self.phrasing = phrasing or Phrasing()
@@ -154,13 +164,14 @@ class FreshScenes(Dataset):
 
 
 class FixedScenes(Dataset):
-    """The fixed scenes of a split in order, `size` a batch, without permutations."""
+    """The fixed scenes of a split in order, `size` a batch, without permutations; `sounds`, the setting that they are
+    of."""
 
-    def __init__(self, corpus: Corpus, split: str, counts: Sequence[int], size: int = AT_ONCE):
-        self.corpus, self.split, self.epoch = corpus, split, 0
+    def __init__(self, corpus: Corpus, split: str, counts: Sequence[int], size: int = AT_ONCE, sounds: str = CLEAN):
+        self.corpus, self.split, self.sounds, self.epoch = corpus, split, sounds, 0
         self.pack, self.bank, self.batches = corpus.pack(split), corpus.bank(split), []
         for n_sources in counts:
-            scenes = corpus.fixed(split, n_sources)
+            scenes = corpus.fixed(split, n_sources, sounds)
             self.batches += [scenes[first : first + size] for first in range(0, len(scenes), size)]
 
     def __len__(self) -> int:

@@ -23,12 +23,13 @@ from spclap.engine.precision import kinds_in_bfloat16
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
-from spclap.evaluate.protocols import Embeddings, assignment, outcomes, retrieval
+from spclap.evaluate.protocols import Embeddings, assignment, outcomes, outcomes_of, retrieval
 from spclap.model.blocks import ClauseTargets, distance, places_of
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.model.text_encoder import TEXT_ENCODERS
 from spclap.scene.bank import RirBank
+from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import fits
 from spclap.scene.scene import Scene
@@ -59,9 +60,9 @@ class ClapModel(SceneModel):
         self.clap.text_encoder.remember(known)
 
     @torch.no_grad()
-    def embed_fixed(self, corpus: Corpus, split: str, size: int) -> np.ndarray:
+    def embed_fixed(self, corpus: Corpus, split: str, size: int, sounds: str = CLEAN) -> np.ndarray:
         """Audio vectors (n, dim) of the fixed scenes of `size` sources."""
-        fixed = self.listen(FixedScenes(corpus, split, [size]))
+        fixed = self.listen(FixedScenes(corpus, split, [size], sounds=sounds))
         batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{split} {size}src"))
         return torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy()
 
@@ -137,10 +138,10 @@ class ClapTraining(ClapModel):
         stats["score"] = sum(stats.values()) / len(stats)
         return stats
 
-    def outcomes(self, corpus: Corpus, size: int, images: Path) -> dict[str, np.ndarray]:
+    def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
         embeddings = Embeddings(self.clap)
-        embeddings.add(corpus.fixed("test", size), self.embed_fixed(corpus, "test", size))
-        return outcomes(embeddings, images)
+        embeddings.add(corpus.fixed("test", size, sounds), self.embed_fixed(corpus, "test", size, sounds))
+        return outcomes(embeddings, images) if sounds == CLEAN else outcomes_of(embeddings, sounds)
 
 
 class StructuredTraining(ClapTraining):

@@ -22,7 +22,6 @@ from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import caption_width, statements
 from spclap.scene.scene import Scene
-from spclap.scene.spatialize import spatialize
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,10 @@ class Hearing:
                 total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
         return total.hexdigest()[:16]
 
-    def fixed(self, split: str, n_sources: int) -> Heard:
+    def fixed(self, split: str, n_sources: int, sounds: str) -> Heard:
         """The fixed scenes of a split as they are, in float32."""
-        scenes = self.corpus.fixed(split, n_sources)
-        name, itself = f"{split}_{n_sources}src", as_they_are(scenes[:1])[0][1]
+        scenes = self.corpus.fixed(split, n_sources, sounds)
+        name, itself = f"{split}_{sounds}_{n_sources}src", as_they_are(scenes[:1])[0][1]
         return self._kept(name, split, scenes, itself, self.corpus.samples, "float32")
 
     def pool(self, fresh: FreshScenes, n_sources: int) -> Heard:
@@ -98,7 +97,7 @@ class Hearing:
         for first in progress(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):
             batch = collate([(s, permutations) for s in scenes[first : first + at_once]], *sounds).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                heard = self.clap.hear(spatialize(*batch.sound), batch.arrays)
+                heard = self.clap.hear(batch.stereo(), batch.arrays)
             parts.append([part.float().cpu().numpy().astype(dtype) for part in heard])
         self.clap.train(training)
         files = [io.BytesIO() for _ in parts[0]]
@@ -152,7 +151,7 @@ class HeardScenes(Dataset):
     def __init__(self, fixed: FixedScenes, hearing: Hearing):
         self.fixed, self.epoch = fixed, 0
         sizes = sorted({scenes[0].size for scenes in fixed.batches})
-        self.heard = {size: hearing.fixed(fixed.split, size) for size in sizes}
+        self.heard = {size: hearing.fixed(fixed.split, size, fixed.sounds) for size in sizes}
 
     def __len__(self) -> int:
         return len(self.fixed)

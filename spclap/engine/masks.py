@@ -12,6 +12,7 @@ from spclap.engine.scene_task import SceneTask
 from spclap.model.direction_masks import LearnedMasks, mask_loss
 from spclap.model.features import level_factor
 from spclap.model.loss import gather
+from spclap.scene.recorder import record
 from spclap.scene.spatialize import spatialize
 
 
@@ -34,16 +35,17 @@ class MaskTraining(SceneModel):
 
     @torch.no_grad()
     def spectra(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of N mixtures of one level and of their K sources alone, (.., 2, frames, bins), and the mixture of each (K,).
+        """Of N recordings of one level and of their K sources alone, (.., 2, frames, bins), and the recording of each
+        (K,).
 
-        A mixture is the sum of its sources, so each is convolved and transformed once.
+        A mixture is the sum of its sources, so each is convolved once.
         """
         dry, rirs, pairs = batch.sound
         rows, places = (pairs[..., 0] >= 0).nonzero(as_tuple=True)
         alone = spatialize(dry, rirs, pairs[rows, places][:, None])
-        stereo = alone.new_zeros(len(batch), *alone.shape[1:]).index_add(0, rows, alone)
-        alone = self.spatial_encoder.front.spectra(level_factor(stereo)[rows] * alone)
-        return alone.new_zeros(len(batch), *alone.shape[1:]).index_add(0, rows, alone), alone, rows
+        stereo = record(alone.new_zeros(len(batch), *alone.shape[1:]).index_add(0, rows, alone), batch.recorders)
+        factor, spectra = level_factor(stereo), self.spatial_encoder.front.spectra
+        return spectra(factor * stereo), spectra(factor[rows] * alone), rows
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, dict, int]:
         return self.loss(batch), {}, len(batch)

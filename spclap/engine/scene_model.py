@@ -11,7 +11,6 @@ from torch.utils.data import Dataset
 
 from spclap.engine.batches import Batch, FixedScenes, FreshScenes, Sealed
 from spclap.scene.corpus import Corpus
-from spclap.scene.spatialize import spatialize
 
 
 class SceneModel(AbsESPnetModel):
@@ -44,7 +43,7 @@ class SceneModel(AbsESPnetModel):
     def stereo(self, batch: Batch) -> torch.Tensor:
         """(N, 2, T) recordings of a batch."""
         with torch.no_grad():
-            return spatialize(*batch.sound)
+            return batch.stereo()
 
     def listen(self, scenes: FreshScenes | FixedScenes) -> Dataset:
         """The batches of `scenes` as this model can be given them, heard before if nothing that hears is trained."""
@@ -57,6 +56,6 @@ class SceneModel(AbsESPnetModel):
         """Figures over all batches together."""
         raise NotImplementedError
 
-    def outcomes(self, corpus: Corpus, size: int, images: Path) -> dict[str, np.ndarray]:
+    def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
         """Metric -> outcome of each test scene of `size` sources, bool or rank; pictures go into `images`."""
         raise NotImplementedError

@@ -51,6 +51,7 @@ class SceneTask(AbsTask):
             help="number of sources -> training scenes heard once, if nothing that hears is trained; empty: new ones",
         )  # fmt: skip
         group.add_argument("--rooms", nargs="*", default=[], help="settings of conf/simu.yaml that it trains in")
+        group.add_argument("--sounds", nargs="*", default=[], help="settings of its sounds, clean if none is given")
         group.add_argument("--pretraining_rooms", nargs="*", default=[], help="those of pre-training, if other ones")
         group.add_argument("--seconds", type=float, help="of training scenes; as the fixed ones if not given")
         group.add_argument("--phrasing", action=NestedDictAction, default={}, help="how much is said in other words")
@@ -123,8 +124,8 @@ class SceneTask(AbsTask):
         pool = scenes_of_batch(args.pool, what="pool") if args.pool else {}
         rooms = (cls.pretrains and args.pretraining_rooms) or args.rooms
         scenes = FreshScenes(
-            corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, rooms, args.seconds,
-            parse(Phrasing, args.phrasing, "phrasing"),
+            corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, rooms, args.sounds,
+            args.seconds,             parse(Phrasing, args.phrasing, "phrasing"),
         )  # fmt: skip
         return SceneIterFactory(scenes, args.num_workers)
 

@@ -16,6 +16,7 @@ from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask
 from spclap.errors import DataError
 from spclap.evaluate.protocols import require_finite
+from spclap.evaluate.results import set_name
 from spclap.evaluate.seld import seld_outcomes
 from spclap.model.loss import gather
 from spclap.model.seld import Seld, seld_loss
@@ -69,14 +70,18 @@ class SeldTraining(SceneModel):
         return {"event": event, "direction": direction, "loss": event + direction, "score": -event - direction}
 
     @torch.no_grad()
-    def outcomes(self, corpus: Corpus, size: int, images: Path) -> dict[str, np.ndarray]:
+    def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
         """Of the azimuth vectors that classes have; directions of up to two sources."""
-        fixed = FixedScenes(corpus, "test", [size])
+        fixed = FixedScenes(corpus, "test", [size], sounds=sounds)
         batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{size}src"))
         rows = [self.seld(self.stereo(batch))[1].cpu() for batch in batches]
-        scenes, vectors = corpus.fixed("test", size), require_finite(torch.cat(rows).numpy(), "audio")
+        scenes, vectors = corpus.fixed("test", size, sounds), require_finite(torch.cat(rows).numpy(), "audio")
         found = seld_outcomes(scenes, vectors, self.classes_of)
-        return {f"{name}_{size}src": value for name, value in found.items() if size < 3 or name != "direction"}
+        return {
+            f"{name}_{set_name(size, sounds)}": value
+            for name, value in found.items()
+            if size < 3 or name != "direction"
+        }
 
 
 class SeldTask(SceneTask):

@@ -12,6 +12,7 @@ from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.metrics import choose, ranks
+from spclap.evaluate.results import set_name
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.caption import scene_caption
 from spclap.scene.meaning import fits_of
@@ -160,6 +161,13 @@ def direction(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
         for true, chosen in zip(truth, options[int(row.argmax())], strict=True):
             confusion[DIRECTIONS.index(true), DIRECTIONS.index(chosen)] += 1
     return choose(scores, np.array([options.index(truth) for truth in truths])), confusion
+
+
+def outcomes_of(embeddings: Embeddings, sounds: str) -> dict[str, np.ndarray]:
+    """What stage 5 says of scenes that are not clean: direction of one source, assignment of several."""
+    size = embeddings.scenes[0].size
+    what, right = ("direction", direction(embeddings)[0]) if size == 1 else ("assignment", assignment(embeddings))
+    return {f"{what}_{set_name(size, sounds)}": right}
 
 
 def outcomes(embeddings: Embeddings, images: Path) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from spclap.data.lock import Lock
 from spclap.data.stamp import digest
 from spclap.errors import DataError
 from spclap.evaluate.intervals import Clusters
+from spclap.scene.conf import CLEAN
 
 Values = dict[str, np.ndarray]  # metric -> value of each scene, NaN where a scene has none
 
@@ -49,25 +50,30 @@ def figures(outcomes: dict[str, np.ndarray]) -> Values:
     return out
 
 
-def sources_in(metric: str) -> int:
-    """Number of sources of the scenes of a metric such as `r1_a2t_2src`."""
-    return int(re.search(r"_(\d+)src$", metric)[1])
+def set_name(n_sources: int, sounds: str = CLEAN) -> str:
+    """What a metric of fixed scenes ends in, `2src` or `2src_real`."""
+    return f"{n_sources}src" if sounds == CLEAN else f"{n_sources}src_{sounds}"
+
+
+def set_of(metric: str) -> str:
+    """The `set_name` in a metric such as `r1_a2t_2src`."""
+    return re.search(r"_(\d+src(_\w+)?)$", metric)[1]
 
 
 @dataclass(frozen=True)
 class FixedSet:
-    """Number of sources -> the recordings that each test scene is made of."""
+    """Name of a set of fixed test scenes -> the recordings that each scene is made of."""
 
-    recordings: dict[int, list[tuple[str, ...]]]
+    recordings: dict[str, list[tuple[str, ...]]]
 
     @cached_property
-    def clusters(self) -> dict[int, Clusters]:
-        return {size: Clusters(recordings) for size, recordings in self.recordings.items()}
+    def clusters(self) -> dict[str, Clusters]:
+        return {name: Clusters(recordings) for name, recordings in self.recordings.items()}
 
     def row(self, tag: str, metric: str, values: np.ndarray, common: dict) -> dict:
         """A figure of a model with its interval; `common` holds corpus and seed."""
         whole = None if metric.startswith("meanrank") else 100.0
-        return self._row(tag, metric, values, self.clusters[sources_in(metric)].mean(values, whole), common)
+        return self._row(tag, metric, values, self.clusters[set_of(metric)].mean(values, whole), common)
 
     def rows(self, tag: str, values: Values, common: dict) -> list[dict]:
         """One row per metric of a model."""
@@ -81,12 +87,12 @@ class FixedSet:
                 a, b = models[first][metric], models[second][metric]
                 if np.isnan(a - b).all():
                     continue
-                interval = self.clusters[sources_in(metric)].difference(a, b)
+                interval = self.clusters[set_of(metric)].difference(a, b)
                 rows.append(self._row(f"{first}-{second}", metric, a - b, interval, common))
         return rows
 
     def _row(self, tag: str, metric: str, values: np.ndarray, interval: tuple, common: dict) -> dict:
-        clips = self.clusters[sources_in(metric)].count
+        clips = self.clusters[set_of(metric)].count
         n = int(np.isfinite(values).sum())
         return dict(
             zip(("value", "low", "high"), interval, strict=True), tag=tag, metric=metric, n=n, clips=clips, **common

@@ -16,7 +16,7 @@ from spclap.errors import DataError
 
 DEFAULT = "default"
 CAPTIONS = "captions"  # what the name of a captioner ends in, after that of the training that it listens to
-HEARING = ("spatial_encoder", "spatial_encoder_conf", "rooms", "pretraining_rooms")
+HEARING = ("spatial_encoder", "spatial_encoder_conf", "rooms", "pretraining_rooms", "sounds")
 TAKEN = {
     "masks": HEARING,
     "seld": (*HEARING, "equal_level"),

@@ -10,6 +10,9 @@ from spclap.data.datadir import SPLITS
 from spclap.data.pack import DTYPES
 from spclap.errors import DataError
 from spclap.scene.rooms import RoomConf
+from spclap.scene.sounds import SoundConf
+
+CLEAN = "clean"  # the setting of sounds in which models are compared if nothing else is said
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,8 @@ class SceneConf:
     """The `scenes` section."""
 
     seconds: float  # s, length of a scene
-    level_db: float  # dB, levels of the sources are drawn from +- this
     rooms: str  # setting of the fixed scenes
-    fixed: dict[str, dict[int, int]]  # split -> number of sources -> scenes written by stage 1
+    fixed: dict[str, dict[str, dict[int, int]]]  # sounds -> split -> number of sources -> scenes written by stage 1
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,18 @@ class SimuConf:
     rir_seconds: float  # s, RIRs are cut or padded to this
     rooms: dict[str, Any]  # what every setting has, see RoomConf
     settings: dict[str, dict[str, Any]]  # name -> what its rooms have of their own
+    sounds: dict[str, dict[str, Any]]  # name -> see SoundConf
     scenes: SceneConf
 
     def __post_init__(self):
         for name, value in (("rir_seconds", self.rir_seconds), ("scenes: seconds", self.scenes.seconds)):
             if not value > 0:
                 raise ValueError(f"{name} is {value}, must be above 0")
-        if not self.scenes.fixed.keys() <= set(SPLITS):
-            raise ValueError(f"scenes: fixed has splits {', '.join(self.scenes.fixed)}; there are {', '.join(SPLITS)}")
+        for name, splits in {CLEAN: {}, **self.scenes.fixed}.items():
+            if name not in (there := self.sounds or {}):
+                raise ValueError(f"sounds: no setting {name}, which fixed scenes have; there are {', '.join(there)}")
+            if not splits.keys() <= set(SPLITS):
+                raise ValueError(f"scenes: fixed: {name} has splits {', '.join(splits)}; there are {', '.join(SPLITS)}")
         named = [set(own or ()) for own in (self.settings or {}).values()]
         if not (named and all(isinstance(own, dict) for own in (self.rooms, *self.settings.values()))):
             raise ValueError("rooms must be `key: value` lines, and settings the names of some")
@@ -48,11 +54,23 @@ class SimuConf:
         for split in SPLITS:
             if not self.room_confs[self.scenes.rooms].count.get(split):
                 raise ValueError(f"settings: {self.scenes.rooms}: count has no {split}")
+        self.sounding(self.sounds)
 
     @cached_property
     def room_confs(self) -> dict[str, RoomConf]:
         """DataError for one that no room can be drawn from."""
         return {name: self.room_conf(own, f"settings: {name}") for name, own in self.settings.items()}
+
+    @cached_property
+    def sound_confs(self) -> dict[str, SoundConf]:
+        """DataError for one that no scene can be drawn from."""
+        return {name: parse(SoundConf, own, f"sounds: {name}") for name, own in self.sounds.items()}
+
+    def sounding(self, names: Collection[str]) -> list[SoundConf]:
+        """Settings of sounds, CLEAN if none is named; DataError for one that there is not."""
+        if unknown := [name for name in names if name not in self.sound_confs]:
+            raise DataError(f"sounds: no setting {unknown[0]}; there are {', '.join(self.sound_confs)}")
+        return [self.sound_confs[name] for name in names or [CLEAN]]
 
     def arrays(self, settings: Collection[str]) -> list[str]:
         """Families of what hears in rooms of these settings, of those of the fixed scenes if none is named; DataError

@@ -10,7 +10,7 @@ from spclap.data.datadir import SPLITS, Clip, load_datadir
 from spclap.data.pack import ClipPack
 from spclap.errors import DataError
 from spclap.scene.bank import RirBank
-from spclap.scene.conf import FeatsConf, SimuConf
+from spclap.scene.conf import CLEAN, FeatsConf, SimuConf
 from spclap.scene.sampler import SceneSampler
 from spclap.scene.scene import Scene, read_scenes
 from spclap.space.array import SAMPLE_RATE
@@ -64,15 +64,16 @@ class Corpus:
     def bank(self, split: str) -> RirBank:
         return RirBank(self.data / "rirs" / split)
 
-    def sampler(self, split: str, settings: Collection[str] = ()) -> SceneSampler:
-        """Draws scenes in rooms of these settings, in those of the fixed scenes if none is named."""
-        scenes = self.simu.scenes
-        return SceneSampler(load_datadir(self.data / split), self.bank(split), scenes, settings or [scenes.rooms])
+    def sampler(self, split: str, settings: Collection[str] = (), sounds: Collection[str] = ()) -> SceneSampler:
+        """Draws scenes in rooms of these settings, in those of the fixed scenes if none is named, and with these
+        sounds, CLEAN if none is named."""
+        clips, rooms = load_datadir(self.data / split), settings or [self.simu.scenes.rooms]
+        return SceneSampler(clips, self.bank(split), self.simu.sounding(sounds), rooms)
 
-    def fixed(self, split: str, n_sources: int) -> list[Scene]:
+    def fixed(self, split: str, n_sources: int, sounds: str = CLEAN) -> list[Scene]:
         """Fixed scenes of a split; DataError unless they are of its clips and rooms, as many as stage 1 wrote."""
-        path = self.data / "scenes" / f"{split}_{n_sources}src.jsonl"
-        scenes, wanted = read_scenes(path), self.simu.scenes.fixed.get(split, {}).get(n_sources)
+        path = scenes_path(self.data, split, n_sources, sounds)
+        scenes, wanted = read_scenes(path), self.simu.scenes.fixed[sounds].get(split, {}).get(n_sources)
         if len(scenes) != wanted or any(scene.size != n_sources for scene in scenes):
             raise DataError(f"{path}: not {wanted} scenes of {n_sources} source(s), as simu.yaml says; {_AGAIN}")
         bank, clips = self.bank(split), {clip.id: clip for clip in load_datadir(self.data / split)}
@@ -81,9 +82,14 @@ class Corpus:
                 raise DataError(f"{path}:{number}: {problem}; {_AGAIN}")
         return scenes
 
-    def fixed_counts(self, split: str) -> list[int]:
+    def fixed_counts(self, split: str, sounds: str = CLEAN) -> list[int]:
         """Numbers of sources for which stage 1 wrote fixed scenes."""
-        return sorted(self.simu.scenes.fixed.get(split, {}))
+        return sorted(self.simu.scenes.fixed.get(sounds, {}).get(split, {}))
+
+
+def scenes_path(data: Path, split: str, n_sources: int, sounds: str) -> Path:
+    """File of fixed scenes."""
+    return data / "scenes" / f"{split}_{sounds}_{n_sources}src.jsonl"
 
 
 _AGAIN = "put the file back, or delete it and rerun stage 1"

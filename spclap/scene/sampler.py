@@ -1,25 +1,27 @@
 """Draws scenes. Everything random comes from a generator that the caller seeds with (seed, epoch, index)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from spclap.data.datadir import Clip
 from spclap.errors import DataError
 from spclap.scene.bank import RirBank
-from spclap.scene.conf import SceneConf
 from spclap.scene.scene import Scene, Source
+from spclap.scene.sounds import SoundConf
 from spclap.space.directions import DIRECTIONS
 
 
 class SceneSampler:
-    """Draws scenes of clips of different kinds at different directions in one room.
+    """Draws scenes of clips at different directions in one room.
 
-    Args: settings, of the rooms; none: all that the bank has.
+    Args: sounds, one of which is drawn for each scene; settings, of the rooms, none: all that the bank has.
     """
 
-    def __init__(self, clips: list[Clip], bank: RirBank, conf: SceneConf, settings: Collection[str] = ()):
-        self.bank, self.conf, self.rooms = bank, conf, bank.rooms(settings)
+    def __init__(
+        self, clips: list[Clip], bank: RirBank, sounds: Sequence[SoundConf], settings: Collection[str] = ()
+    ):  # fmt: skip
+        self.bank, self.sounds, self.rooms = bank, sounds, bank.rooms(settings)
         self.by_label: dict[str, list[Clip]] = {}
         for clip in clips:
             self.by_label.setdefault(clip.labels[-1], []).append(clip)
@@ -29,19 +31,19 @@ class SceneSampler:
         self.weights = counts / counts.sum()
 
     def draw(self, rng: np.random.Generator, n_sources: int, scene_id: str) -> Scene:
-        """One scene; clips of one scene differ in their most general label, places in direction.
+        """One scene; clips of one scene differ in their most general label, or in their first where kinds may recur,
+        and places in direction.
 
         Raises DataError when there are fewer labels than sources.
         """
         if n_sources > min(len(self.labels), len(DIRECTIONS)):
             raise DataError(f"a scene of {n_sources} sources needs as many labels; this split has {len(self.labels)}")
         room = self.rooms[rng.integers(len(self.rooms))]
-        labels = rng.choice(len(self.labels), size=n_sources, replace=False, p=self.weights)
+        sound = self.sounds[rng.integers(len(self.sounds))] if len(self.sounds) > 1 else self.sounds[0]
+        clips = self._clips(rng, n_sources, sound.recurring > 0 and rng.random() < sound.recurring)
         directions = rng.permutation(len(DIRECTIONS))[:n_sources]
         sources = []
-        for label, direction in zip(labels, directions, strict=True):
-            clips = self.by_label[self.labels[label]]
-            clip = clips[rng.integers(len(clips))]
+        for clip, direction in zip(clips, directions, strict=True):
             rows = self.bank.rows(room, DIRECTIONS[direction])
             row = int(rows[rng.integers(len(rows))])
             sources.append(
@@ -52,12 +54,20 @@ class SceneSampler:
                     rir=row,
                     direction=DIRECTIONS[direction],
                     azimuth=float(self.bank.table.azimuth[row]),
-                    start=float(rng.random()),
-                    gain_db=float(rng.uniform(-self.conf.level_db, self.conf.level_db)),
                     captions=clip.captions,
+                    **sound.draw_source(rng),
                 )
             )
-        return Scene(scene_id, room, tuple(sources))
+        return Scene(scene_id, room, tuple(sources), recorder=sound.draw_recorder(rng))
+
+    def _clips(self, rng: np.random.Generator, count: int, recurring: bool) -> list[Clip]:
+        """Of different kinds; or of any, but of different first labels."""
+        drawn = rng.choice(len(self.labels), size=count, replace=recurring, p=self.weights)
+        of_kinds = [self.by_label[self.labels[kind]] for kind in drawn]
+        clips = [clips[rng.integers(len(clips))] for clips in of_kinds]
+        if len({clip.labels[0] for clip in clips}) < count and recurring:
+            return self._clips(rng, count, recurring=False)
+        return clips
 
     def fixed(self, seed: list[int], n_sources: int, count: int, prefix: str) -> list[Scene]:
         """`count` scenes that depend on the seed alone."""

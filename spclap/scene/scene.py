@@ -9,6 +9,7 @@ import numpy as np
 
 from spclap.data.files import atomic_write_text
 from spclap.errors import DataError
+from spclap.scene.recorder import Recorder
 from spclap.space.wording import TEMPLATE, Wording
 from spclap.space.words import Phrasing
 
@@ -18,8 +19,10 @@ class Source:
     """A clip at a place.
 
     `start` in [0, 1) says where in the clip the window begins (see `dry_window`), `gain_db` is relative to the other
-    sources, `rir` is the row of the split's RIR bank. `speed` and `eq_db` (see augment.py) change the dry clip.
-    `captions` are all that its clip has, `caption` the one of them that the scene's caption says.
+    sources, `rir` is the row of the split's RIR bank. It sounds all the time, repeated if need be, or once, within a
+    `share` of the scene, beginning at `onset` in [0, 1] of what is left of the scene. `speed` and `eq_db` (see
+    augment.py) change the dry clip. `captions` are all that its clip has, `caption` the one of them that the scene's
+    caption says.
     """
 
     clip: str
@@ -33,6 +36,8 @@ class Source:
     speed: float = 1.0
     eq_db: tuple[float, ...] = ()
     captions: tuple[str, ...] = ()
+    share: float | None = None
+    onset: float = 0.0
 
     @property
     def every_caption(self) -> tuple[str, ...]:
@@ -45,13 +50,14 @@ class Scene:
     """1..K sources in one room. Rendering a scene twice gives identical samples.
 
     A `mirrored` scene is heard with the channels of its RIRs exchanged; its sources say where that puts them.
-    `wording` is that of its caption, and no part of the recording.
+    `recorder` says what the recording holds beside the sources; `wording` is that of its caption, and no part of it.
     """
 
     id: str
     room: str
     sources: tuple[Source, ...]
     mirrored: bool = False
+    recorder: Recorder | None = None
     wording: Wording = TEMPLATE
 
     @property
@@ -109,7 +115,8 @@ def read_scenes(path: Path) -> list[Scene]:
         try:
             item = json.loads(line)
             sources = tuple(_source(source) for source in item["sources"])
-            scenes.append(Scene(item["id"], item["room"], sources, item.get("mirrored", False)))
+            recorder = Recorder(**item["recorder"]) if item.get("recorder") else None
+            scenes.append(Scene(item["id"], item["room"], sources, item.get("mirrored", False), recorder))
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise DataError(f"{path}:{number}: not a scene ({error}); delete the file and rerun stage 1") from error
     if not scenes:

@@ -1,6 +1,7 @@
 """The only place where audio is convolved and mixed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import soxr
@@ -10,15 +11,36 @@ from scipy.fft import next_fast_len
 from spclap.data.pack import ClipPack
 from spclap.scene.augment import equalise
 from spclap.scene.bank import RirBank
+from spclap.scene.recorder import Recorder, record
 from spclap.scene.scene import Scene, Source
+from spclap.space.array import Array
 
 LOOPED = 5 * 16000  # samples; longer clips tell a story in order and are not turned round to begin at their middle
-SOURCE_RMS = 0.1  # level of a dry window before its gain
+SOURCE_RMS = 0.1  # level of a dry clip while it sounds, before its gain
+FADE = 320  # samples, of what is cut from within a clip
 
 
 def dry_window(pack: ClipPack, source: Source, samples: int) -> np.ndarray:
-    """(samples,) of a clip at a fixed level. Short clips are repeated, so all sources sound all the time, and begin at
-    `start`; those of `LOOPED` samples and more that fit into the window begin at their beginning."""
+    """(samples,) of a clip at a fixed level while it sounds: all the time, see `_filled`, or once, within its share of
+    the window, with its own beginning and end where it has room for them and `FADE` where not."""
+    if source.share is None:
+        return _at_level(_filled(pack, source, samples), source)
+    most = max(round(source.share * samples), 2 * FADE)
+    if (length := round(pack.length(source.clip) / source.speed)) <= most:
+        sound = _at_level(_filled(pack, replace(source, start=0.0), length), source)
+    else:
+        sound = _at_level(_filled(pack, source, most), source)
+        ramp = np.linspace(0, 1, FADE, dtype=np.float32)
+        sound[:FADE] *= ramp
+        sound[-FADE:] *= ramp[::-1]
+    window, first = np.zeros(samples, dtype=np.float32), round(source.onset * (samples - len(sound)))
+    window[first : first + len(sound)] = sound
+    return window
+
+
+def _filled(pack: ClipPack, source: Source, samples: int) -> np.ndarray:
+    """(samples,) of a clip. Short ones are repeated and begin at `start`; those of `LOOPED` samples and more that fit
+    into the window begin at their beginning."""
     length, wanted = pack.length(source.clip), round(samples * source.speed)
     if length > wanted:
         first = int(source.start * (length - wanted))
@@ -28,8 +50,10 @@ def dry_window(pack: ClipPack, source: Source, samples: int) -> np.ndarray:
         window = np.resize(np.roll(pack.read(source.clip), -first), wanted)
     if wanted != samples:
         window = np.resize(soxr.resample(window, wanted, samples), samples)
-    if source.eq_db:
-        window = equalise(window, source.eq_db)
+    return equalise(window, source.eq_db) if source.eq_db else window
+
+
+def _at_level(window: np.ndarray, source: Source) -> np.ndarray:
     rms = float(np.sqrt(np.mean(np.square(window)))) + 1e-8
     return window * np.float32(SOURCE_RMS / rms * 10 ** (source.gain_db / 20))
 
@@ -81,4 +105,10 @@ def render(
 ) -> torch.Tensor:
     """(2, T) stereo recording of a scene, or of one of its permutations."""
     chosen = tuple(range(scene.size)) if permutation is None else permutation
-    return spatialize(*dry_parts([(scene, [chosen])], pack, bank, samples))[0]
+    return record(spatialize(*dry_parts([(scene, [chosen])], pack, bank, samples)), [recorded(scene, bank)])[0]
+
+
+def recorded(scene: Scene, bank: RirBank) -> tuple[Recorder, Array] | None:
+    """By what a scene was recorded, for `record`."""
+    array = bank.array(scene.room)
+    return scene.recorder and (scene.recorder, array.mirrored() if scene.mirrored else array)

@@ -49,6 +49,10 @@ class Array(ABC):
         """Responses (k, channels, F) of rows (k,) that `nearest` gave."""
         return self.responses(rows - 90, frequencies)
 
+    def toward(self, vectors: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+        """Far-field responses (n, channels, F) of sounds from unit vectors (n, 3) ahead, to the right and up."""
+        return self.at(self.nearest(vectors), frequencies)
+
 
 @dataclass(frozen=True)
 class Pair(Array):
@@ -81,10 +85,12 @@ class Pair(Array):
         return np.array([-self.angle / 2, self.angle / 2])
 
     def responses(self, azimuths: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-        turned = np.deg2rad(np.asarray(azimuths)[:, None] - self.axes)
-        gains = self.omni + (1 - self.omni) * np.cos(turned)
-        early = np.sin(np.deg2rad(azimuths))[:, None] * self.positions / SPEED_OF_SOUND  # s
-        return gains[..., None] * _ahead(early, frequencies)
+        return self.toward(unit_vectors(np.asarray(azimuths, dtype=float), np.zeros(len(azimuths))), frequencies)
+
+    def toward(self, vectors: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+        axes = unit_vectors(self.axes, np.zeros(2))
+        early = vectors[:, 1:2] * self.positions / SPEED_OF_SOUND  # s
+        return (self.omni + (1 - self.omni) * vectors @ axes.T)[..., None] * _ahead(early, frequencies)
 
     def __str__(self) -> str:
         if self in (named := {array: name for name, array in NAMED.items()}):

@@ -83,7 +83,7 @@ SPECIAL: dict[str, dict[str, Damage]] = {
     "00000.npy": {"NaN": NAN, "silence": array(lambda x: 0 * x)},
     "00000.json": {"spans shifted": shifted},
     "test_2src.npy": {"NaN": NAN, "turned": array(lambda x: x[::-1])},
-    "test_2src.jsonl": {
+    "test_clean_2src.jsonl": {
         "RIR 99": words('"rir": ', '"rir": 99'),
         "direction": words('"direction": "', '"direction": "rear-'),
         "caption": words('"caption": "', '"caption": "no '),
@@ -102,7 +102,7 @@ def artefacts(run: Path) -> Iterator[tuple[Path, str]]:
     for split in ("train", "valid", "test"):
         yield from ((data / "rirs" / split / name, "simulate") for name in ("rirs.npy", "table.csv", "done.json"))
         yield from ((dump / "clips" / split / f"00000.{kind}", "pack") for kind in ("npy", "json"))
-    yield from ((data / name, "simulate") for name in ("simu.yaml", "scenes/test_2src.jsonl", "scenes/done.json"))
+    yield from ((data / name, "simulate") for name in ("simu.yaml", "scenes/test_clean_2src.jsonl", "scenes/done.json"))
     yield from ((dump / name, "pack") for name in ("clips/done.json", "feats.yaml"))
     yield from ((path, "train") for path in sorted(dump.glob("tokenizer/*")))
     yield from ((path, "score") for path in sorted(dump.glob("heard/*/test_2src/*")))

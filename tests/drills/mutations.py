@@ -38,18 +38,19 @@ HEARD = "test_heard.py"
 READ = "test_frozen_layers.py"
 SCENES = "test_scene.py test_spatialize.py -k 'not share_no_room and not number_of_processes'"
 MODEL = "test_model.py"
-TRAIN = 'corpus.sampler("train", rooms), corpus.pack("train"), corpus.bank("train")'
+TRAIN = 'corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")'
 TEST = TRAIN.replace("train", "test")
 # fmt: off
 MUTATIONS = [Mutation(*fields) for fields in (
     # data
-    ("engine/batches.py", TRAIN, TEST, "training draws clips and rooms from the test split", SPLIT),
+    ("engine/batches.py", 'corpus.sampler("train", rooms, sounds)', 'corpus.sampler("test", rooms, sounds)',
+     "training draws clips and rooms from the test split", SPLIT),
     ("scene/corpus.py", "SceneSampler(load_datadir(self.data / split)", 'SceneSampler(load_datadir(self.data / "test")',
      "training draws clips from the test split", SPLIT),
     ("scene/corpus.py", 'self.data / "rirs" / split', 'self.data / "rirs" / "test"', "rooms of the test split", SPLIT),
     ("scene/corpus.py", 'self.dump / "clips" / split', 'self.dump / "clips" / "test"',
      "sounds of the test split", SPLIT),
-    ("engine/made.py", TRAIN.replace(", rooms", ""), TEST.replace(", rooms", ""), "statistics of the test split",
+    ("engine/made.py", TRAIN, TEST, "statistics of the test split",
      "test_engine.py::test_what_is_made_for_parts_is_made_of_the_training_split_alone"),
     ("data/datadir.py", ', ("original recording", clip.source))', ")", "splits may share a recording",
      "test_datadir.py"),
@@ -68,7 +69,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
      'return stored.get("complete") == complete', "other inputs count as the same", "test_stamp.py"),
     ("data/lock.py", "fcntl.LOCK_EX", "fcntl.LOCK_SH", "two hold a lock", "test_files.py -k lock"),
     # scene
-    ("scene/sampler.py", "gain_db=float(rng.uniform(-self.conf.level_db, self.conf.level_db))", "gain_db=0.0",
+    ("scene/sounds.py", '"gain_db": float(rng.uniform(-self.level_db, self.level_db))', '"gain_db": 0.0',
      "all sources have one level", SCENES),
     ("scene/sampler.py", "room = self.rooms[rng.integers(len(self.rooms))]", "room = self.rooms[0]",
      "training hears one room", SCENES),
