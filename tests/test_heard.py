@@ -13,6 +13,7 @@ from spclap.engine.batches import FixedScenes, FreshScenes, Sealed, collate
 from spclap.engine.clap import ClapTask
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.errors import DataError
+from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
 

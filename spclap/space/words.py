@@ -1,33 +1,58 @@
 """Words in which captions say places, beside the template's: some for training, others that scores alone have."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
 from spclap.space.wording import TEMPLATE, Wording, Words
 
+
+def _each(*parts: tuple[str, ...]) -> tuple[str, ...]:
+    """All phrases with one word of each part."""
+    return tuple(" ".join(words) for words in product(*parts))
+
+
 TRAINING = Words(
     places={
         "left": (
-            "on the left", "to the left", "on my left", "on the left-hand side", "from the left", "far left",
-            "all the way to the left", "at the left side", "over to the left", "left", "at nine o'clock",
-            "left of the listener",
+            *_each(
+                ("on", "at", "from", "towards", "over on", "over to"),
+                ("the left", "my left", "your left", "the left side", "my left side", "the left-hand side", "our left"),
+            ),
+            *_each(("far", "fully", "way", "hard"), ("left", "to the left", "over on the left")),
+            "to the left", "to the left of the listener", "to the left of me", "left", "left of me",
+            "by my left ear", "next to me on the left", "somewhere on the left", "somewhere to the left",
+            "all the way to the left", "beside me to the left", "90 degrees to the left", "at nine o'clock",
         ),
         "front-left": (
-            "slightly to the left", "front left", "at the front left", "ahead on the left", "between left and ahead",
-            "a little left of the middle", "half left", "from the front left", "diagonally left", "left of centre",
-            "towards the left in front", "in the left front",
+            *_each(
+                ("slightly", "a little", "somewhat", "half", "partly", "just"),
+                ("to the left", "left of the middle", "left of centre", "to the left of ahead", "off to the left"),
+            ),
+            *_each(("in", "at", "from", "towards"), ("the front left", "the left front", "the front-left corner")),
+            *_each(("ahead", "in front", "forward"), ("on the left", "on my left", "left", "a little left")),
+            "front left", "half left", "half-left", "diagonally left", "diagonally to the left", "left of centre",
+            "between left and front", "between left and straight ahead", "between the left and the middle",
+            "ahead, slightly left", "30 degrees to the left", "40 degrees left",
         ),
         "front": (
-            "straight ahead", "ahead", "in the middle", "in the centre", "from the front", "directly in front of me",
-            "at the front", "in front of the listener", "centrally", "at twelve o'clock", "right ahead",
+            *_each(
+                ("straight", "directly", "exactly", "right", "just"),
+                ("ahead", "in front", "in front of you", "ahead of me", "ahead of us"),
+            ),
+            *_each(("in", "at", "from", "near"), ("the middle", "the centre", "the very middle", "the front")),
+            "ahead", "ahead of me", "ahead of you", "in front of you", "in front of the listener", "centrally",
+            "centred", "facing me", "neither left nor right", "in the middle of the scene", "at zero degrees",
+            "before you", "at twelve o'clock", "between left and right",
         ),
     },
     clauses=(
         "{what} {place}", "{place}, {what}", "{place} {what}", "{what}, {place}", "there is a sound {place}: {what}",
-        "{place}: {what}",
+        "{place}: {what}", "{place} there is this: {what}", "you can hear {what} {place}", "{what} ({place})",
+        "{place} you can hear {what}", "a sound {place}, {what}", "{what}, and that is {place}",
     ),
-    joints=(", and ", " and ", ", while ", "; ", ". ", ", "),
+    joints=(", and ", " and ", ", while ", "; ", ". ", ", ", " / ", " with ", ", plus ", ", and also ", " while "),
 )  # fmt: skip
 HELD_OUT = Words(
     places={
