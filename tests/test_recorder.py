@@ -16,7 +16,7 @@ SILENT = Recorder(seed=1)
 def heard(array: str = "pair:0.17", **changes) -> np.ndarray:
     """(2, SAMPLES) of noise alone, of sources of a mean square of 1."""
     room, own = noise(replace(SILENT, **changes), array_of(array), SAMPLES)
-    return (room + own).double().numpy()
+    return torch.fft.irfft(room + own, SAMPLES).double().numpy()
 
 
 def coherence(stereo: np.ndarray, size: int = 512) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def test_microphones_of_their_own_share_nothing_and_coincident_ones_much():
     for level, expected in (({"room_db": 0.0}, 0.75), ({"own_db": 0.0}, 0.0), ({"wind_db": 0.0}, 0.0)):
         _, found = coherence(heard("xy:90", **level))
         assert found[3:-3].mean() == pytest.approx(expected, abs=0.015)
-    assert np.ptp(heard(hum_db=0.0), axis=0).max() == 0
+    assert np.ptp(heard(hum_db=0.0), axis=0).max() < 1e-5
 
 
 @pytest.mark.parametrize("array", ["pair:0.17", "ortf", "sphere:0.0875"])

@@ -64,45 +64,48 @@ def _stretched(factors: torch.Tensor, bins: int) -> torch.Tensor:
     return factors[..., low] * (1 - part) + factors[..., low + 1] * part
 
 
-def _at_level(noise: torch.Tensor, level_db: float) -> torch.Tensor:
-    """(channels, T) with a mean square of `level_db`."""
-    return noise * (10 ** (level_db / 20) / noise.square().mean().sqrt().clamp_min(1e-12))
+def _at_level(spectrum: torch.Tensor, level_db: float, samples: int) -> torch.Tensor:
+    """(channels, F) of noise with a mean square of `level_db` in `samples`, by Parseval."""
+    weights = torch.full((spectrum.shape[-1],), 2.0)
+    weights[0] = 1.0
+    weights[-1] = 1.0 if samples % 2 == 0 else 2.0
+    power = (weights * torch.view_as_real(spectrum).square().sum(dim=-1)).sum(dim=-1).mean() / samples**2
+    return spectrum * (10 ** (level_db / 20) / power.sqrt().clamp_min(1e-12))
 
 
 def noise(recorder: Recorder, array: Array, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of recordings whose sources have a mean square of 1: what the room adds and what recorders do, (channels, T)."""
-    drawn = torch.Generator().manual_seed(recorder.seed)
-    white = torch.randn(3, array.channels, samples, generator=drawn)
-    frequencies = torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
-    octaves = (frequencies.clamp_min(LOWEST) / 1000).log2()
-    room, wind = torch.fft.rfft(white[:2])
-    room = torch.einsum("cdf,df->cf", _stretched(field(array), len(frequencies)), room)
-    slopes = torch.tensor([[[recorder.slope_db]], [[WIND_DB]]])
-    room, wind = torch.fft.irfft(torch.stack([room, wind]) * 10 ** (slopes * octaves / 20), samples)
-    times = 2 * torch.pi * recorder.hum_hz / SAMPLE_RATE * torch.arange(samples)
-    hum = sum((k * (times + 0.7 * k)).sin() / k for k in range(1, HARMONICS + 1)).expand(array.channels, -1)
-    own = ((wind, recorder.wind_db), (white[2], recorder.own_db), (hum, recorder.hum_db))
-    return _at_level(room, recorder.room_db), sum(_at_level(part, level) for part, level in own)
+    """Spectra (channels, F) of what the room adds to sources of a mean square of 1, and of what recorders do."""
+    drawn, bins = torch.Generator().manual_seed(recorder.seed), samples // 2 + 1
+    room, wind, own = torch.complex(*torch.randn(2, 3, array.channels, bins, generator=drawn))
+    octaves = (torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE).clamp_min(LOWEST) / 1000).log2()
+    room, wind = (x * 10 ** (slope * octaves / 20) for x, slope in ((room, recorder.slope_db), (wind, WIND_DB)))
+    room = torch.einsum("cdf,df->cf", _stretched(field(array), bins), room)
+    parts = [_at_level(room, recorder.room_db, samples), _at_level(wind, recorder.wind_db, samples)]
+    parts.append(_at_level(own, recorder.own_db, samples))
+    if recorder.hum_db > NONE:
+        times = 2 * torch.pi * recorder.hum_hz / SAMPLE_RATE * torch.arange(samples)
+        hum = sum((k * (times + 0.7 * k)).sin() / k for k in range(1, HARMONICS + 1))
+        parts.append(_at_level(torch.fft.rfft(hum).expand(array.channels, -1), recorder.hum_db, samples))
+    return parts[0], sum(parts[1:])
 
 
-def _through(recorder: Recorder, heard: torch.Tensor) -> torch.Tensor:
-    """(channels, T) after the cut and with the gains of the channels."""
-    spectrum = torch.fft.rfft(heard)
-    ratio = torch.fft.rfftfreq(heard.shape[-1], 1 / SAMPLE_RATE) / recorder.highpass_hz
+def _response(recorder: Recorder, samples: int) -> torch.Tensor:
+    """(2, F): the cut, and the gains of the channels."""
+    ratio = torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE) / recorder.highpass_hz
     gains = torch.tensor([[-recorder.gain_db / 2], [recorder.gain_db / 2]])
-    response = 10 ** (gains / 20) * (ratio**ORDER / (1 + ratio ** (2 * ORDER)).sqrt())
-    return torch.fft.irfft(spectrum * response, heard.shape[-1])
+    return 10 ** (gains / 20) * (ratio**ORDER / (1 + ratio ** (2 * ORDER)).sqrt())
 
 
 def record(sources: torch.Tensor, by: Sequence[tuple[Recorder, Array] | None]) -> torch.Tensor:
     """(N, channels, T) of sources -> of recordings, each by a recorder through an array, or as it is."""
-    out, made = [], {}
-    for heard, one in zip(sources.cpu(), by, strict=True):
-        if one is not None:
-            level = heard.square().mean().sqrt()
-            if one not in made:  # permutations of a scene share it
-                made[one] = noise(*one, heard.shape[-1])
-            room, own = made[one]
-            heard = _through(one[0], heard + level * room) + level * own
-        out.append(heard)
-    return torch.stack(out).to(sources.device)
+    recordings, made, samples = sources.cpu().clone(), {}, sources.shape[-1]
+    for row, one in enumerate(by):
+        if one is None:
+            continue
+        if one not in made:  # permutations of a scene share it
+            made[one] = (*noise(*one, samples), _response(one[0], samples))
+        (room, own, response), heard = made[one], recordings[row]
+        level = heard.square().mean().sqrt()
+        spectrum = response * (torch.fft.rfft(heard) + level * room) + level * own
+        recordings[row] = torch.fft.irfft(spectrum, samples)
+    return recordings.to(sources.device)
