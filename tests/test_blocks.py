@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from spclap.model.blocks import DIRECTION_COUNT, ClauseTargets, ContentBlocks, DirectionQueries, block_size, distance
+from spclap.model.blocks import (
+    DIRECTION_COUNT,
+    ClauseTargets,
+    ContentBlocks,
+    DirectionQueries,
+    block_size,
+    distance,
+    places_of,
+)
 from spclap.model.content_encoder import SmallCnn
 from spclap.model.fusion.directions import Directions
 from spclap.model.fusion.frames import Frames
@@ -28,7 +36,7 @@ def test_blocks_are_the_words_of_the_scenes():
 def test_targets_put_each_source_into_the_block_of_its_direction():
     targets = ClauseTargets(7, 20)
     contents = noise(4, 7)
-    found = targets(contents, torch.tensor([0, 1, 1, 1]), torch.tensor([3, 0, 4, 4])).unflatten(1, (5, 4))
+    found = targets(contents, torch.tensor([0, 1, 1, 1]), places_of([3, 0, 4, 4])).unflatten(1, (5, 4))
     blocks = targets.projection(contents)
     expected = torch.zeros(2, 5, 4)
     expected[0, 3], expected[1, 0], expected[1, 4] = blocks[0], blocks[1], blocks[2] + blocks[3]
@@ -39,7 +47,7 @@ def test_targets_put_each_source_into_the_block_of_its_direction():
 def test_a_scene_and_its_swap_differ_before_any_training():
     torch.manual_seed(0)
     targets, contents = ClauseTargets(7, 50), noise(2, 7)
-    both = [targets(contents, torch.zeros(2).long(), torch.tensor(places)) for places in ((0, 4), (4, 0))]
+    both = [targets(contents, torch.zeros(2).long(), places_of(places)) for places in ((0, 4), (4, 0))]
     assert torch.cosine_similarity(*both).item() < 0.9
     assert distance(both[0], both[0]).item() == pytest.approx(0, abs=1e-6)
     assert distance(both[0], 2 * both[0]).item() == pytest.approx(np.log(2) ** 2, rel=1e-4)
@@ -110,6 +118,16 @@ def test_frames_weigh_cells_beside_an_empty_one():
     torch.testing.assert_close(shares[1:, :, :3], shares[:1, :, :3].expand(2, -1, -1))
 
 
+def loudly(content, maps: torch.Tensor, depth: int, masked: torch.Tensor) -> torch.Tensor:
+    """Mean over time of the upper layers, each step weighted by the level of the frames of `masked` that it stands for;
+    (1, channels, frames, bands), (1, frames, bands) -> (dim,)."""
+    found, frames = content.layers[depth:](maps)[0].mean(dim=2), masked.shape[1]
+    levels, steps = masked[0].square().sum(dim=1).sqrt(), found.shape[1]
+    spans = [levels[k * frames // steps : -(-(k + 1) * frames // steps)] for k in range(steps)]
+    weights = torch.stack([span.mean() for span in spans]) + 1e-6
+    return (found * weights).sum(dim=1) / weights.sum()
+
+
 @pytest.mark.parametrize("depth", [0, 4, 8])
 @torch.no_grad()
 def test_a_mask_of_one_hears_the_mixture_and_one_of_zero_hears_silence(depth):
@@ -123,7 +141,9 @@ def test_a_mask_of_one_hears_the_mixture_and_one_of_zero_hears_silence(depth):
     fusion.blocks.register_forward_hook(lambda module, inputs, output: heard.extend(inputs))
     fusion(*fusion.hear(content, Given(masks), stereo, []))
     expected = content.embed(torch.zeros_like(spectrum[:1])).expand(2, 5, -1).clone()
-    expected[0, 1], expected[1, 3] = content.embed(spectrum)
+    for item, where in ((0, 1), (1, 3)):
+        whole = spectrum[item : item + 1]
+        expected[item, where] = loudly(content, content.lower(whole, depth), depth, whole)
     torch.testing.assert_close(heard[0], expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(heard[1], masks.mean(dim=(2, 3)))
     with pytest.raises(ValueError, match="depth is 99"):
@@ -143,11 +163,12 @@ def test_soft_masks_share_the_mixture_out(depth):
     fusion(*fusion.hear(content, Given(masks), stereo, []))
     for item, where in np.ndindex(2, 5):
         mask, whole = masks[item, where], spectrum[item : item + 1]
-        expected = content.embed(mask * whole)
+        maps = content.lower(mask * whole, depth)
         if depth:
             maps, silence = content.lower(whole, depth), content.lower(0 * whole, depth)
-            mask = torch.nn.functional.adaptive_avg_pool2d(mask[None], maps.shape[2:])
-            expected = content.upper(mask * maps + (1 - mask) * silence, depth)
-        torch.testing.assert_close(heard[0][item, where], expected[0], atol=1e-5, rtol=1e-4)
+            part = torch.nn.functional.adaptive_avg_pool2d(mask[None], maps.shape[2:])
+            maps = part * maps + (1 - part) * silence
+        expected = loudly(content, maps, depth, mask * whole)
+        torch.testing.assert_close(heard[0][item, where], expected, atol=1e-5, rtol=1e-4)
     energy = (masks * spectrum[:, None]).square().sum(dim=(2, 3))
     torch.testing.assert_close(heard[1], energy / energy.sum(dim=1, keepdim=True))

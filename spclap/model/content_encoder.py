@@ -76,9 +76,13 @@ class ContentEncoder(nn.Module):
         """First `depth` layers: (N, frames, 64) -> (N, channels, fewer frames, fewer bands)."""
         return self.layers[:depth](_channels_last((spectrum + 1e-3).log()[:, None]))
 
-    def upper(self, maps: torch.Tensor, depth: int) -> torch.Tensor:
-        """The layers after the first `depth`, on what `lower` gave: (N, channels, frames, bands) -> (N, dim)."""
-        return self.layers[depth:](_channels_last(maps)).mean(dim=(2, 3))
+    def upper(self, maps: torch.Tensor, depth: int, levels: torch.Tensor) -> torch.Tensor:
+        """The layers after the first `depth`, on what `lower` gave, (N, channels, frames, bands) -> (N, dim), the mean
+        over time weighted by how loud it is, levels (N, frames of the spectrum): what is said of a sound is not diluted
+        by the silence around it."""
+        found = self.layers[depth:](_channels_last(maps)).mean(dim=3)
+        weights = F.adaptive_avg_pool1d(levels[:, None], found.shape[2]) + 1e-6
+        return (found * weights).sum(dim=2) / weights.sum(dim=2)
 
     def maps(self, spectrum: torch.Tensor) -> torch.Tensor:
         """(N, frames, 64) -> (N, dim, fewer frames, fewer bands)."""

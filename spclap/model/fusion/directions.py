@@ -31,19 +31,20 @@ class Directions(nn.Module):
         masks, spectrum = spatial_encoder(stereo, arrays), content_encoder.spectrum(stereo.mean(dim=1))
         masked = masks * spectrum[:, None]
         energy = masked.square().sum(dim=(2, 3))
+        levels = masked.square().sum(dim=3).sqrt().flatten(0, 1)
         if self.depth == 0:
-            found = content_encoder.embed(masked.flatten(0, 1))
+            found = content_encoder.upper(content_encoder.lower(masked.flatten(0, 1), 0), 0, levels)
         else:
-            found = self.masked_maps(content_encoder, masks, spectrum)
+            found = content_encoder.upper(self.masked_maps(content_encoder, masks, spectrum), self.depth, levels)
         return found.unflatten(0, masks.shape[:2]), energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9)
 
     def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         return self.blocks(content, share)
 
     def masked_maps(self, content_encoder, masks, spectrum) -> torch.Tensor:
-        """(N * directions, content dim): where a mask is 0, the maps are those of silence."""
+        """(N * directions, channels, frames, bands): where a mask is 0, the maps are those of silence."""
         both = content_encoder.lower(torch.cat([spectrum, torch.zeros_like(spectrum[:1])]), self.depth)
         maps, silence = both[:-1], both[-1:]
         masks = F.adaptive_avg_pool2d(masks, maps.shape[2:]).to(maps.dtype).unsqueeze(2)
         masked = silence[:, None] + masks * (maps - silence)[:, None]
-        return content_encoder.upper(masked.flatten(0, 1), self.depth)
+        return masked.flatten(0, 1)
