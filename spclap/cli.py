@@ -1,10 +1,12 @@
 """The `spclap` command."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,19 @@ def caption(args: argparse.Namespace) -> None:
     require_all(each(args.files, say, args.strict), args.files)
 
 
+def doctor(args: argparse.Namespace) -> None:
+    from spclap.data.stream import open_stream
+    from spclap.doctor import examine, told
+
+    bar = progress(args.files, desc="recordings", unit="file")
+    done = each(bar, lambda file: examine(open_stream(file), args.direction), args.strict)
+    if args.json:
+        print(json.dumps([{"file": str(file), **asdict(report)} for file, report in done], indent=1))
+    else:
+        print("\n\n".join(f"{shown(file)}\n{told(report)}" for file, report in done))
+    require_all(done, args.files)
+
+
 def export(args: argparse.Namespace) -> None:
     from spclap.engine.trained import export
 
@@ -173,6 +188,14 @@ def parser() -> argparse.ArgumentParser:
     )
     add.add_argument("--beams", type=int, default=1, help="1: greedy")
     add.set_defaults(run=caption)
+
+    what = "what recordings look like: defects, level, and what array heard them"
+    add = commands.add_parser("doctor", help=what, epilog="example: spclap doctor street.wav --direction left")
+    add.add_argument("files", nargs="+", **recording)
+    add.add_argument("--direction", default="", help="where most came from if you know: left, front-left, front, ...")
+    add.add_argument("--json", action="store_true", help="a list of reports")
+    add.add_argument("--strict", action="store_true", help="stop at the first bad file")
+    add.set_defaults(run=doctor)
 
     add = commands.add_parser("export", help="a finished training as a model directory")
     add.add_argument("training", type=Path, help="such as exp/mini/seed0/scl")
