@@ -100,7 +100,7 @@ def caption(args: argparse.Namespace) -> None:
         parts = list(model.caption_windows(file, window=seconds, beams=args.beams, array=array))
         for start, end, text in parts:
             when = f" {start:.1f}-{end:.1f} s" if len(parts) > 1 else ""
-            print(f"{shown(file)}{when}: {'(silence)' if text is None else text}")
+            print(f"{shown(file)}{when}: {'(nothing but noise or silence)' if text is None else text}")
 
     require_all(each(args.files, say, args.strict), args.files)
 

@@ -25,6 +25,7 @@ from spclap.data.stream import open_stream
 from spclap.errors import DataError
 from spclap.model.captioner import Captioner
 from spclap.model.checkpoints import about, load_captioner, load_model
+from spclap.model.recognise import Presence
 from spclap.model.spatial_clap import SpatialClap
 from spclap.space.array import FORMS, SAMPLE_RATE, Array, array_of
 from spclap.space.family import belongs
@@ -36,12 +37,14 @@ MIN_SCENE = 0.5  # s, less is too short for content encoders
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, and its energy."""
+    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, its energy, and whether
+    it is more than noise, see `Presence`."""
 
     start: float
     end: float
     vector: np.ndarray | None
     energy: float
+    something: bool
 
 
 class SpatialCLAP:
@@ -60,6 +63,7 @@ class SpatialCLAP:
     def __init__(self, clap: SpatialClap, folder: Path | None = None, scene_seconds: float | None = None):
         self.clap, self.folder, self._scene_seconds = clap.eval(), folder, scene_seconds
         self._said: set[Array] = set()  # arrays of which a line said that they are new
+        self._presence = Presence()
 
     @classmethod
     def from_pretrained(
@@ -129,12 +133,15 @@ class SpatialCLAP:
     @torch.inference_mode()
     def _hear(self, batch: list[Window], array: Array) -> list[Heard]:
         sounding = [part.audio for part in batch if part.audio is not None]
-        vectors = iter(())
+        found = iter(())
         if sounding:
-            stereo = torch.from_numpy(np.stack(sounding)).to(self.device)
-            vectors = iter(self.clap.embed_audio(stereo, [array]).float().cpu().numpy())
+            stereo = torch.from_numpy(np.stack(sounding))
+            vectors = self.clap.embed_audio(stereo.to(self.device), [array]).float().cpu().numpy()
+            found = iter(zip(vectors, self._presence(stereo, array).tolist(), strict=True))
+        heard = ((None, False) if part.audio is None else next(found) for part in batch)
         return [
-            Heard(part.start, part.end, None if part.audio is None else next(vectors), part.energy) for part in batch
+            Heard(part.start, part.end, vector, part.energy, some)
+            for part, (vector, some) in zip(batch, heard, strict=True)
         ]
 
     def embed_audio(
@@ -145,7 +152,8 @@ class SpatialCLAP:
     ) -> np.ndarray:
         """Recordings -> (n, dim).
 
-        The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy.
+        The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy. A
+        line says so where nothing but noise is heard.
         Raises DataError for a recording that is not stereo, empty, silent, too short or not finite.
         """
         recordings = _listed(recordings)
@@ -153,14 +161,18 @@ class SpatialCLAP:
             raise DataError("no recordings; give at least one")
         array = self.told(array)
         rows = (self.listen(item, sample_rate, None, f"recording {i}", array) for i, item in enumerate(recordings))
-        return np.stack([self._pooled(row) for row in rows])
+        vectors, something = zip(*map(self._pooled, rows), strict=True)
+        for index in np.flatnonzero(~np.array(something)):
+            logging.warning("%s: nothing but noise is heard", _name(recordings[index], index))
+        return np.stack(vectors)
 
-    def _pooled(self, windows: Iterator[Heard]) -> np.ndarray:
-        total, count = np.zeros(self.clap.dim), 0
+    def _pooled(self, windows: Iterator[Heard]) -> tuple[np.ndarray, bool]:
+        total, count, something = np.zeros(self.clap.dim), 0, False
         for heard in windows:
+            something |= heard.something
             if heard.vector is not None:
                 total, only, count = total + heard.energy * heard.vector, heard.vector, count + 1
-        return only if count == 1 else (total / np.linalg.norm(total)).astype(np.float32)
+        return only if count == 1 else (total / np.linalg.norm(total)).astype(np.float32), something
 
     @cached_property
     def captioner(self) -> Captioner:
@@ -176,7 +188,8 @@ class SpatialCLAP:
         beams: int = 1,
         array: Array | str | None = None,
     ) -> list[str]:
-        """What recordings as a whole are about, and where; greedy or with `beams`."""
+        """What recordings as a whole are about, and where; greedy or with `beams`. One of nothing but noise has a
+        caption too, and a line that says so."""
         return self._say(self.embed_audio(recordings, sample_rate, array), beams)
 
     def caption_windows(
@@ -187,9 +200,9 @@ class SpatialCLAP:
         beams: int = 1,
         array: Array | str | None = None,
     ) -> Iterator[tuple[float, float, str | None]]:
-        """Start and end in s of every window of a recording and what it is about, None where it is silent."""
+        """Start and end in s of every window of a recording and what it is about, None where it is silent or noise."""
         for heard in self.listen(recording, sample_rate, window, array=array):
-            yield heard.start, heard.end, None if heard.vector is None else self._say(heard.vector[None], beams)[0]
+            yield heard.start, heard.end, self._say(heard.vector[None], beams)[0] if heard.something else None
 
     @torch.inference_mode()
     def _say(self, vectors: np.ndarray, beams: int) -> list[str]:
@@ -218,6 +231,10 @@ def _listed(recordings: Recording | Sequence[Recording]) -> Sequence[Recording]:
     """A recording alone as a list of one: a path, or an array of two axes."""
     alone = isinstance(recordings, str | bytes | PathLike) or getattr(recordings, "ndim", 0) in (1, 2)
     return [recordings] if alone else recordings
+
+
+def _name(recording: Recording, index: int) -> str:
+    return str(recording) if isinstance(recording, str | PathLike) else f"recording {index}"
 
 
 def _stream(recording: Recording, sample_rate: int | None, name: str) -> Stream:

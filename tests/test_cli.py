@@ -38,10 +38,14 @@ def spclap(model, monkeypatch, capsys):
     return run
 
 
+def wave(seconds: float = 1.0, seed: int = 0) -> np.ndarray:
+    """(samples, 2): noise from one side, which reaches channel 1 four samples later."""
+    plain = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * RATE))
+    return np.stack([plain, np.roll(plain, 4)], axis=1)
+
+
 def write(path, seconds: float = 1.0, seed: int = 0):
-    soundfile.write(
-        os.fsencode(path), 0.1 * np.random.default_rng(seed).standard_normal((round(seconds * RATE), 2)), RATE
-    )
+    soundfile.write(os.fsencode(path), wave(seconds, seed), RATE)
     return path
 
 
@@ -105,15 +109,29 @@ def test_a_name_that_is_not_utf8(spclap, model, tmp_path):
 
 
 def test_long_files_are_captioned_window_by_window(spclap, tmp_path):
-    noise = 0.1 * np.random.default_rng(0).standard_normal((RATE, 2))
-    soundfile.write(tmp_path / "a.wav", np.concatenate([noise, 1e-6 * noise, noise[:8000]]), RATE, subtype="FLOAT")
+    sound = wave()
+    soundfile.write(tmp_path / "a.wav", np.concatenate([sound, 1e-6 * sound, sound[:8000]]), RATE, subtype="FLOAT")
     code, out, err = spclap("caption", tmp_path / "a.wav")
     assert code == 0, err
     said = [line.removeprefix(f"{tmp_path / 'a.wav'} ").split(": ") for line in out.splitlines()]
     assert [when for when, _ in said] == ["0.0-1.0 s", "1.0-2.0 s", "1.5-2.5 s"]
-    assert [text == "(silence)" for _, text in said] == [False, True, False]
+    assert [text == "(nothing but noise or silence)" for _, text in said] == [False, True, False]
     code, out, err = spclap("caption", "--window", "0.2", tmp_path / "a.wav")
     assert code == 0 and len(out.splitlines()) == 13, err
+
+
+def test_noise_of_the_microphones_alone_has_no_caption_and_a_line(spclap, tmp_path, caplog):
+    noise = 0.1 * np.random.default_rng(0).standard_normal((3 * RATE, 2))
+    noise[RATE : 2 * RATE] = wave()
+    soundfile.write(tmp_path / "a.wav", noise, RATE)
+    code, out, err = spclap("caption", tmp_path / "a.wav")
+    assert code == 0, err
+    nothing = [line.endswith("(nothing but noise or silence)") for line in out.splitlines()]
+    assert nothing == [True, False, True]
+    soundfile.write(tmp_path / "b.wav", noise[:RATE], RATE)
+    code, out, err = spclap("embed", tmp_path / "a.wav", tmp_path / "b.wav", "--text", "a dog")
+    assert code == 0 and len(out.splitlines()) == 4
+    assert [record.getMessage() for record in caplog.records] == [f"{tmp_path / 'b.wav'}: nothing but noise is heard"]
     assert spclap("caption", "--window", "5", tmp_path / "a.wav")[0] == 0
 
 

@@ -12,8 +12,8 @@ from spclap import cli
 from spclap.data.decode import Stream
 from spclap.doctor import examine, told
 from spclap.errors import DataError
-from spclap.model.recognise import KINDS, Recogniser
-from spclap.scene.recorder import Recorder, record
+from spclap.model.recognise import KINDS, Presence, Recogniser, anisotropy, covariances
+from spclap.scene.recorder import Recorder, noise, record
 from spclap.space.array import SAMPLE_RATE, array_of
 
 RNG = np.random.default_rng
@@ -117,6 +117,41 @@ def test_a_recording_at_48_khz_is_heard_the_same():
     assert report(soxr.resample(x.T, SAMPLE_RATE, 48000).T, "", 48000).array == "ortf"
     found = report(soxr.resample(x.T, SAMPLE_RATE, 8000).T, "", 8000)
     assert [finding.what for finding in found.findings] == ["rate"]
+
+
+def noises(array: str, count: int) -> torch.Tensor:
+    """(count, 2, 2 s) of rooms and recorders alone."""
+    out = []
+    for seed in range(count):
+        rng = RNG([9, seed])
+        levels = dict(room_db=rng.uniform(-20, 0), own_db=rng.uniform(-30, 0), slope_db=rng.uniform(-6, 0))
+        parts = noise(Recorder(**levels, wind_db=-20.0, hum_db=-30.0, seed=seed), array_of(array), 2 * SAMPLE_RATE)
+        out.append(torch.fft.irfft(sum(parts), 2 * SAMPLE_RATE))
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("array", ["pair:0.08", "pair:0.3", "ortf", "xy:90", "ms", "panned", "sphere:0.0875"])
+def test_noise_is_nothing_and_a_wave_in_it_is_something(array):
+    presence = Presence()
+    alone = noises(array, 40)
+    assert presence(alone, array_of(array)).float().mean() <= 0.05
+    waves = torch.stack([torch.from_numpy(recording(array, (azimuth,), 0.5)).float() for azimuth in (-80, -20, 0, 50)])
+    waves = torch.nn.functional.pad(waves / waves.std(), (8000, 32000 - 16000))
+    assert presence(alone[:4] / alone[:4].std() * 0.3 + waves, array_of(array)).all()
+    assert "nothing" in whats(alone[0].numpy() * 0.1) and "nothing" not in whats((alone[1] + waves[1]).numpy() * 0.1)
+
+
+def test_anisotropy_is_that_of_eigenvalues():
+    spectra = torch.from_numpy(RNG(0).standard_normal((2, 2, 19, 257, 2))).float()
+    spectra = torch.view_as_complex(spectra)
+    spectra[0, 1] = spectra[0, 0] * (0.3 - 0.5j)  # one wave
+    found = anisotropy(covariances(spectra)).numpy()
+    assert found.shape == (2, 2, 245)
+    for n, s, f in np.ndindex(2, 2, 245):
+        cell = spectra[n, :, 8 * s : 8 * s + 8, 5 + f].numpy()
+        small, large = np.linalg.eigvalsh(cell @ cell.conj().T)
+        assert found[n, s, f] == pytest.approx((large - small) / (large + small), abs=1e-4)
+    assert found[0].min() > 0.999 and found[1].mean() < 0.6
 
 
 def test_command(tmp_path, monkeypatch, capsys):

@@ -13,6 +13,7 @@ import torch
 
 from spclap.model.direction_masks import MatchedSpectrum
 from spclap.space.array import Array, array_of
+from spclap.space.diffuse import diffuse_factors
 
 KINDS = {
     "spaced": [f"pair:{spacing:g}" for spacing in (0.06, 0.08, 0.1, 0.12, 0.15, 0.17, 0.2, 0.25, 0.3, 0.4)],
@@ -24,6 +25,39 @@ SEGMENT = 8  # frames of which a covariance is made
 BINS = slice(5, 250)  # 156 Hz to 7.8 kHz
 LOUD, RANK_ONE, SLACK = 0.03, 0.9, 0.1  # of a bin's loudest segment; of the powers' difference over their sum
 CELLS = 100  # of one wave, fewer say nothing
+WAVES = 2  # bins of one wave in one segment, fewer are noise
+
+
+def covariances(spectra: torch.Tensor) -> torch.Tensor:
+    """(N, 2, frames, bins) -> powers and cross-spectra in the order of `match_table`, (N, 4, segments, BINS)."""
+    cross = spectra[:, 0] * spectra[:, 1].conj()
+    rows = torch.stack([*spectra.abs().square().unbind(1), cross.real, cross.imag], dim=1)
+    whole = rows.shape[2] // SEGMENT * SEGMENT
+    return rows[:, :, :whole].unflatten(2, (-1, SEGMENT)).sum(dim=3)[..., BINS]
+
+
+def anisotropy(powers: torch.Tensor) -> torch.Tensor:
+    """(N, 4, ...) of `covariances` -> difference of the eigenvalues over their sum, 1 where there is one wave."""
+    left, right, real, imag = powers.unbind(1)
+    apart = ((left - right).square() + 4 * (real.square() + imag.square())).sqrt()
+    return apart / (left + right).clamp_min(1e-20)
+
+
+class Presence:
+    """Whether anything but noise is heard: whether there are cells of one wave, as heard and with a diffuse field made
+    white for the array. Noise from everywhere or of the microphones has none, however steady a source is."""
+
+    def __init__(self):
+        self.front = MatchedSpectrum([0.0])
+
+    @torch.no_grad()
+    def __call__(self, stereo: torch.Tensor, array: Array) -> torch.Tensor:
+        """(N, 2, T) -> (N,) bool."""
+        spectra = self.front.spectra(stereo)
+        factors = diffuse_factors(array, spectra.shape[-1]).permute(2, 0, 1)
+        white = torch.einsum("fcd,ndtf->nctf", torch.linalg.inv(factors), spectra)
+        least = torch.minimum(*(anisotropy(covariances(x)) for x in (spectra, white)))
+        return (least > RANK_ONE).sum(dim=2).amax(dim=1) >= WAVES
 
 
 @dataclass(frozen=True)
@@ -69,14 +103,9 @@ class Recogniser:
         return Recognised(likelihoods, looks, int(cells.sum()))
 
     def _covariances(self, stereo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Powers and cross-spectra (4, segments, bins) in the order of `match_table`, powers together and whether a
-        loud cell is of one wave (segments, bins)."""
-        spectra = self.front.spectra(stereo[None])[0]
-        cross = spectra[0] * spectra[1].conj()
-        rows = torch.stack([*spectra.abs().square(), cross.real, cross.imag])
-        whole = rows.shape[1] // SEGMENT * SEGMENT
-        powers = rows[:, :whole].unflatten(1, (-1, SEGMENT)).sum(dim=2)[..., BINS]
+        """Powers and cross-spectra (4, segments, bins), powers together and whether a loud cell is of one wave
+        (segments, bins)."""
+        powers = covariances(self.front.spectra(stereo[None]))[0]
         total = powers[0] + powers[1]
-        apart = ((powers[0] - powers[1]).square() + 4 * (powers[2].square() + powers[3].square())).sqrt()
         loud = total > LOUD * total.amax(dim=0)
-        return powers, total, (loud & (apart > RANK_ONE * total)).float()
+        return powers, total, (loud & (anisotropy(powers[None])[0] > RANK_ONE)).float()

@@ -3,15 +3,12 @@ recorders add: wind, hum, noise of their own, a cut below some frequency, channe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
 
 from spclap.space.array import SAMPLE_RATE, Array
+from spclap.space.diffuse import diffuse_factors
 
-FIELD = 400  # plane waves that stand for a diffuse field
-GRID = 129  # frequencies at which it is computed; between them it is smooth
 LOWEST = 20.0  # Hz, below which noise does not rise any more
 WIND_DB = -9.0  # dB an octave of the spectrum of wind in microphones
 HARMONICS = 6  # of hum
@@ -41,29 +38,6 @@ class Recorder:
     seed: int = 0
 
 
-@lru_cache(maxsize=1024)
-def field(array: Array) -> torch.Tensor:
-    """(channels, channels, GRID) complex: lower factors L, at frequencies up to half the rate, of the covariance L L^H
-    of the channels in a diffuse field, of mean power 1. Waves come evenly from all over the sphere, in a spiral."""
-    frequencies, number = np.linspace(0, SAMPLE_RATE / 2, GRID), np.arange(FIELD)
-    right, turn = (number + 0.5) / FIELD * 2 - 1, number * np.pi * (3 - 5**0.5)
-    across = np.sqrt(1 - right**2)
-    vectors = np.stack([across * np.cos(turn), right, across * np.sin(turn)], axis=1)
-    responses = array.toward(vectors, frequencies)  # (K, channels, F)
-    covariance = np.einsum("kcf,kdf->fcd", responses, responses.conj()) / FIELD
-    power = np.einsum("fcc->f", covariance).real.mean() / array.channels
-    factors = np.linalg.cholesky(covariance / power + 1e-6 * np.eye(array.channels))
-    return torch.from_numpy(factors.transpose(1, 2, 0).astype(np.complex64))
-
-
-def _stretched(factors: torch.Tensor, bins: int) -> torch.Tensor:
-    """(..., GRID) complex -> (..., bins), linear between the frequencies of the grid."""
-    place = torch.linspace(0, GRID - 1, bins)
-    low = place.long().clamp_max(GRID - 2)
-    part = place - low
-    return factors[..., low] * (1 - part) + factors[..., low + 1] * part
-
-
 def _at_level(spectrum: torch.Tensor, level_db: float, samples: int) -> torch.Tensor:
     """(channels, F) of noise with a mean square of `level_db` in `samples`, by Parseval."""
     weights = torch.full((spectrum.shape[-1],), 2.0)
@@ -79,7 +53,7 @@ def noise(recorder: Recorder, array: Array, samples: int) -> tuple[torch.Tensor,
     room, wind, own = torch.complex(*torch.randn(2, 3, array.channels, bins, generator=drawn))
     octaves = (torch.fft.rfftfreq(samples, 1 / SAMPLE_RATE).clamp_min(LOWEST) / 1000).log2()
     room, wind = (x * 10 ** (slope * octaves / 20) for x, slope in ((room, recorder.slope_db), (wind, WIND_DB)))
-    room = torch.einsum("cdf,df->cf", _stretched(field(array), bins), room)
+    room = torch.einsum("cdf,df->cf", diffuse_factors(array, bins), room)
     parts = [_at_level(room, recorder.room_db, samples), _at_level(wind, recorder.wind_db, samples)]
     parts.append(_at_level(own, recorder.own_db, samples))
     if recorder.hum_db > NONE:
