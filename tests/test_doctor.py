@@ -125,7 +125,7 @@ def noises(array: str, count: int) -> torch.Tensor:
     for seed in range(count):
         rng = RNG([9, seed])
         levels = dict(room_db=rng.uniform(-20, 0), own_db=rng.uniform(-30, 0), slope_db=rng.uniform(-6, 0))
-        parts = noise(Recorder(**levels, wind_db=-20.0, hum_db=-30.0, seed=seed), array_of(array), 2 * SAMPLE_RATE)
+        parts = noise(Recorder(**levels, wind_db=-20.0, hum_db=-50.0, seed=seed), array_of(array), 2 * SAMPLE_RATE)
         out.append(torch.fft.irfft(sum(parts), 2 * SAMPLE_RATE))
     return torch.stack(out)
 
