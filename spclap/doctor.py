@@ -14,7 +14,7 @@ import torch
 from spclap.data.audio import MIN_SECONDS, SILENCE_DB, loudest_db, without_dc
 from spclap.data.decode import Stream
 from spclap.errors import DataError
-from spclap.model.recognise import CELLS, Presence, Recogniser
+from spclap.model.recognise import CELLS, KINDS, Presence, Recogniser
 from spclap.space.array import SAMPLE_RATE
 from spclap.space.directions import DIRECTIONS, center
 
@@ -86,7 +86,7 @@ def _heard(stereo: torch.Tensor, about: tuple, findings: list[Finding], directio
     recognise = Recogniser()
     found, inverted = recognise(stereo), recognise(stereo * torch.tensor([[1.0], [-1.0]]))
     presence = Presence()
-    if not all(presence(stereo[None], array) for array in recognise.arrays.values()):
+    if not all(presence(stereo[None], recognise.arrays[found.best(kind)]) for kind in KINDS):
         findings.append(Finding("nothing", "nothing but noise is heard: no wave comes from anywhere"))
     if found.cells < CELLS:
         return Report(*about, findings, {})

@@ -138,7 +138,12 @@ def test_noise_is_nothing_and_a_wave_in_it_is_something(array):
     waves = torch.stack([torch.from_numpy(recording(array, (azimuth,), 0.5)).float() for azimuth in (-80, -20, 0, 50)])
     waves = torch.nn.functional.pad(waves / waves.std(), (8000, 32000 - 16000))
     assert presence(alone[:4] / alone[:4].std() * 0.3 + waves, array_of(array)).all()
-    assert "nothing" in whats(alone[0].numpy() * 0.1) and "nothing" not in whats((alone[1] + waves[1]).numpy() * 0.1)
+
+
+def test_noise_through_an_array_that_is_not_known_is_nothing_too():
+    alone = noises("ortf", 10).double().numpy()
+    assert all("nothing" in whats(0.1 * x) for x in alone)
+    assert "nothing" not in whats(0.1 * alone[0][:, : 2 * SAMPLE_RATE] + recording("ortf", seconds=2.0))
 
 
 def test_anisotropy_is_that_of_eigenvalues():
