@@ -69,6 +69,9 @@ def test_places_have_a_point_for_all_that_was_told_there(tmp_path, figures):
     assert list(own.get_xdata()) == [80, 75] and list(told.get_xdata()) == [55] and round(told.get_ydata()[0]) == 1
     bars = two.containers[0].lines[2][0].get_segments()
     np.testing.assert_allclose([bar[:, 0] for bar in bars], [[70, 85], [70, 79]])
+    plots.places_told([*rows, ("four", "its own", "assignment_4src", 20, 15, 25)], tmp_path / "b.png")
+    assert [len(axis.containers) for axis in figures[1].axes] == [2, 2, 2]
+    assert [len(bars.lines[0].get_xdata()) for bars in figures[1].axes[2].containers] == [1, 0]
 
 
 def test_assignment_bars_show_values_intervals_and_chance(tmp_path, figures):

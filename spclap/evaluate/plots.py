@@ -86,7 +86,7 @@ def places_told(rows: Sequence[tuple[str, str, str, float, float, float]], path:
     for axis, metric in zip(axes, metrics, strict=True):
         for number, way in enumerate(ways):
             points = [(names.index(row[0]), *row[3:]) for row in rows if row[1:3] == (way, metric)]
-            at, value, low, high = np.array(points).T
+            at, value, low, high = np.array(points).reshape(-1, 4).T  # none where no place has this metric that way
             style = {"color": COLOURS[number % len(COLOURS)], "marker": "os^Dv"[number % 5], "linestyle": "none"}
             shifted = at + 0.16 * (number - (len(ways) - 1) / 2)
             axis.errorbar(value, shifted, xerr=[value - low, high - value], label=f"told {way}", capsize=2, **style)
