@@ -8,6 +8,7 @@ from spclap.bin.score import outcomes
 from spclap.engine.batches import FixedScenes
 from spclap.engine.clap import ClapTraining
 from spclap.errors import DataError
+from spclap.evaluate.results import set_name, set_of
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +20,13 @@ def folder(corpus, tmp_path_factory):
 
 def test_every_scene_of_the_table_has_an_outcome(corpus, folder):
     found = outcomes(folder, corpus, 0)
-    for size in corpus.fixed_counts("test"):
-        count = len(corpus.fixed("test", size))
-        lengths = {name: len(values) for name, values in found.items() if name.endswith(f"_{size}src")}
-        assert lengths and set(lengths.values()) == {count}
+    for sounds in ("clean", "real"):
+        for size in corpus.fixed_counts("test", sounds):
+            count = len(corpus.fixed("test", size, sounds))
+            lengths = {name: len(values) for name, values in found.items() if name.endswith(set_name(size, sounds))}
+            assert lengths and set(lengths.values()) == {count}
+    assert {"direction_1src_real", "assignment_2src_real", "reworded_direction_1src"} < found.keys()
+    assert all(set_of(name) in ("1src", "2src", "3src", "1src_real", "2src_real") for name in found)
 
 
 def test_a_bad_scene_does_not_end_scoring_in_silence(corpus, folder, monkeypatch):
@@ -42,8 +46,8 @@ def test_a_bad_scene_does_not_end_scoring_in_silence(corpus, folder, monkeypatch
 def test_scenes_that_were_left_out_are_told(corpus, folder, monkeypatch):
     plain = FixedScenes.__init__
 
-    def three_at_once(self, corpus, split, counts):
-        plain(self, corpus, split, counts, 3)
+    def three_at_once(self, corpus, split, counts, **sounds):
+        plain(self, corpus, split, counts, 3, **sounds)
 
     monkeypatch.setattr(FixedScenes, "__init__", three_at_once)
     monkeypatch.setattr(FixedScenes, "__len__", lambda self: len(self.batches) - 1)
