@@ -285,7 +285,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("scene/sampler.py", "< count and recurring:", "< count and False:", "a label recurs", "test_sounds.py"),
     ("engine/masks.py", "spectra(factor[rows] * alone)", "spectra(alone)",
      "sources alone have another level than the recording", "test_sounds.py"),
-    ("model/content_encoder.py", "return (found * weights).sum(dim=2) / weights.sum(dim=2)", "return found.mean(dim=2)",
+    ("model/content_encoder.py", "(found * weights).sum(dim=2) / weights.sum(dim=2)", "found.mean(2)",
      "silence counts as much as sound", "test_blocks.py"),
     ("model/recognise.py", "fitting.max(dim=0)", "fitting.min(dim=0)", "the worst look counts", "test_doctor.py"),
     ("model/recognise.py", "for x in (spectra, white))", "for x in (spectra, spectra))", "a diffuse field is a wave",
