@@ -267,7 +267,8 @@ MUTATIONS = [Mutation(*fields) for fields in (
     # sounds, words, what heard it
     ("space/wording.py", "for k in self.order or range(len(contents))", "for k in range(len(contents))",
      "clauses keep their order", "test_wording.py"),
-    ("space/wording.py", "HOURS[-1 - hour_of(found[2]) % 12]", "found[2]", "hours have no mirror image", "test_wording.py"),
+    ("space/wording.py", "HOURS[-1 - hour_of(found[2]) % 12]", "found[2]", "hours have no mirror image",
+     "test_wording.py"),
     ("space/words.py", "if rng.random() < self.reworded else", "if True else", "all is said in other words",
      "test_wording.py"),
     ("scene/meaning.py", "row = PLACES + place if clip in scene.wording.unplaced else where", "row = where",
