@@ -228,7 +228,7 @@ def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
         json.loads(line) for line in (trained / "scl_captions/shuffled/captions.jsonl").read_text().splitlines()
     )
     assert len(said) == 3 * 16 and said.keys() == shuffled.keys()
-    shown = [line.split(" | ") for line in text.splitlines() if line.startswith("| test-2src-")]
+    shown = [line.split(" | ") for line in text.splitlines() if line.startswith("| test-clean-2src-")]
     scenes = {scene.id: scene for scene in corpus.fixed("test", 2)}
     assert len(shown) == 4 == len({cells[0] for cells in shown})
     for name, reference, *_ in shown:

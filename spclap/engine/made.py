@@ -18,7 +18,8 @@ from spclap.model.features import StereoMaps, joint_level
 from spclap.scene.caption import scene_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.spatialize import render
-from spclap.space.words import Phrasing
+from spclap.space.directions import DIRECTIONS
+from spclap.space.words import TRAINING
 
 SPECIAL = 10  # tokens that are no characters: unknown, begin, end and their like, generously
 
@@ -39,10 +40,10 @@ def tokenizer(corpus: Corpus) -> Path:
 
 def _train_tokenizer(corpus: Corpus) -> bytes:
     sampler, vocab_size = corpus.sampler("train"), corpus.feats.vocab_size
-    rngs, phrasing = [np.random.default_rng([corpus.simu.seed, i]) for i in range(4000)], Phrasing(reworded=0.5)
-    scenes = [sampler.draw(rng, 1 + i % 2, "").said_anew(rng, phrasing) for i, rng in enumerate(rngs)]
+    scenes = [sampler.draw(np.random.default_rng([corpus.simu.seed, i]), 1 + i % 2, "") for i in range(4000)]
     captions = [caption for clip in load_datadir(corpus.data / "train") for caption in clip.captions]
     captions += [scene_caption(scene, range(scene.size)) for scene in scenes]
+    captions += [phrase for direction in DIRECTIONS for phrase in TRAINING.phrases(direction)]
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
