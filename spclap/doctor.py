@@ -19,7 +19,8 @@ from spclap.space.array import SAMPLE_RATE
 from spclap.space.directions import DIRECTIONS, center
 
 MOST = 60.0  # s that are examined, from the beginning
-SURE = 60.0  # from likelihoods of a cell to the logarithm of odds, fitted on validation scenes (docs/LOG.md)
+LEAST = 0.25  # s, of less nothing is said of what heard it
+SURE = 60.0  # from likelihoods of a cell to the logarithm of odds; set by hand, benchmarks/doctor.py shows how it fits
 EQUAL_DB, SILENT_DB = -60.0, 50.0  # of the difference of equal channels; by which a silent one is weaker
 LEAST_DB, WEAK_DB = 6.0, 14.0  # by which a weak one is weaker, as a whole and in quiet moments
 DC = 0.1  # of the RMS
@@ -83,6 +84,8 @@ def examine(stream: Stream, direction: str = "") -> Report:
 
 
 def _heard(stereo: torch.Tensor, about: tuple, findings: list[Finding], direction: str) -> Report:
+    if stereo.shape[1] < LEAST * SAMPLE_RATE:
+        return Report(*about, findings, {})
     recognise = Recogniser()
     found, inverted = recognise(stereo), recognise(stereo * torch.tensor([[1.0], [-1.0]]))
     presence = Presence()

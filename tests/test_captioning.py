@@ -195,10 +195,10 @@ def test_a_tokenizer_that_was_made_anew_is_noticed(trained, corpus, tmp_path):
 
 def test_a_captioner_learns_in_the_rooms_of_the_model_it_listens_to(trained, monkeypatch):
     stored = arguments(trained / "scl")
-    others = Namespace(**{**vars(stored), "rooms": ["varied"], "pretraining_rooms": ["paper"]})
+    others = Namespace(**{**vars(stored), "rooms": ["varied"], "pretraining_rooms": ["paper"], "sounds": ["real"]})
     monkeypatch.setattr("spclap.engine.trained.arguments", lambda folder: others)
     listened = listened_to(trained / "scl")
-    assert (listened["rooms"], listened["pretraining_rooms"]) == (["varied"], ["paper"])
+    assert [listened[name] for name in ("rooms", "pretraining_rooms", "sounds")] == [["varied"], ["paper"], ["real"]]
 
 
 def test_the_model_listened_to_stays_as_it_was(trained):

@@ -188,6 +188,14 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert code == 1 and "good.wav" in out and "six.wav: 6 channels" in err
 
 
+@pytest.mark.parametrize("seconds", [0.1, 0.15, 0.24, 0.26, 0.5])
+def test_short_recordings_have_a_report(seconds):
+    found = report(recording("ortf", (-40.0,), seconds))
+    assert found.seconds == pytest.approx(seconds, abs=0.01) and (bool(found.kinds) or seconds < 0.5)
+    with pytest.raises(DataError, match="0.090 s"):
+        report(recording("ortf", seconds=0.5)[:, :1440])
+
+
 def test_what_nothing_can_be_told_of_says_so():
     plain = report(recording("ortf"))
     assert "cannot be told" in told(replace(plain, kinds={}, array=""))

@@ -119,7 +119,8 @@ def listened_to(init: Path | None) -> dict:
     if init is None or task_of(init) != "clap":
         raise DataError(f"task caption needs --init with the folder of a trained model such as scl, got {init}")
     trained = arguments(init)
-    return {**clap_conf(trained), "frozen": [], "rooms": trained.rooms, "pretraining_rooms": trained.pretraining_rooms}
+    where = {name: getattr(trained, name) for name in ("rooms", "pretraining_rooms", "sounds")}
+    return {**clap_conf(trained), "frozen": [], **where}
 
 
 def check_init(wanted: argparse.Namespace, init: Path) -> None:
