@@ -277,9 +277,8 @@ def test_a_caption_of_the_greatest_length_is_read_to_its_end(made):
     words = ["a"] * encoder.limit
     while len(encoder.encode([" ".join(words)])[0]) > encoder.limit:
         words.pop()
-    captions = [" ".join(words), " ".join([*words[:-1], "cat"])]
     with torch.no_grad():
-        one, other = encoder(encoder.tokenize(captions[:1])), encoder(encoder.tokenize([captions[1][:-2]]))
+        one, other = (encoder(encoder.tokenize([" ".join(caption)])) for caption in (words, words[:-1]))
     assert torch.isfinite(one).all() and not torch.equal(one, other)
 
 
