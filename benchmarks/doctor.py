@@ -3,13 +3,14 @@
 
 Recordings of 4 s of one to three test clips with a little noise, through the arrays of conf/generalize.yaml; a defect
 is put into each of them in turn. Prints how often the kind of array is right, a defect is found, and a good recording
-has one.
+has one that none of its clips has by itself.
 """
 
 import argparse
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,18 @@ DEFECTS = {  # what a report says -> what is done to (2, samples)
 }
 
 
-def recordings(corpus: Corpus, split: str, count: int, scratch: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Name of a place, direction of a single source, (2, samples)."""
+@dataclass(frozen=True)
+class Recording:
+    """(2, samples) heard in a place; direction of a single source, or ""; own, defects of its clips by themselves."""
+
+    place: str
+    direction: str
+    own: frozenset[str]
+    stereo: np.ndarray
+
+
+def recordings(corpus: Corpus, split: str, count: int, scratch: Path) -> Iterator[Recording]:
+    own = cache(lambda clip: {finding.what for finding in report(corpus.pack(split).read(clip)[None]).findings})
     conf, pack = load_config(GeneralizeConf, Path("conf/generalize.yaml")), corpus.pack(split)
     conf = replace(conf, places={name: own for name, own in conf.places.items() if name in KINDS})
     for name, place in places(conf, corpus, scratch, 1).items():
@@ -64,7 +75,9 @@ def recordings(corpus: Corpus, split: str, count: int, scratch: Path) -> Iterato
         scenes = [scene for size in (1, 2, 3) for scene in sampler.fixed([3], size, -(-count // 3), name)]
         for scene in progress(scenes[:count], desc=name):
             x = render(scene, pack, place.bank, SECONDS * SAMPLE_RATE).double().numpy()
-            yield name, scene.sources[0].direction if scene.size == 1 else "", x * 0.5 / np.abs(x).max()
+            direction = scene.sources[0].direction if scene.size == 1 else ""
+            defects = frozenset().union(*(own(source.clip) for source in scene.sources))
+            yield Recording(name, direction, defects, x * 0.5 / np.abs(x).max())
 
 
 def report(x: np.ndarray, direction: str = ""):
@@ -72,17 +85,18 @@ def report(x: np.ndarray, direction: str = ""):
     return examine(Stream("x", SAMPLE_RATE, len(x), x.shape[1] / SAMPLE_RATE, iter([block])), direction)
 
 
-def examined(recordings: Iterable[tuple[str, str, np.ndarray]]) -> tuple[list[list], dict[str, list[bool]]]:
-    """Rows of place, kind right, how sure and defects found of good recordings; defect -> whether it was found."""
+def examined(recordings: Iterable[Recording]) -> tuple[list[list], dict[str, list[bool]]]:
+    """Rows of place, kind right, how sure and what was found without reason in good recordings; defect -> whether it
+    was found."""
     rows, found = [], {}
-    for number, (name, direction, x) in enumerate(recordings):
-        plain, defect = report(x, direction), list(DEFECTS)[number % len(DEFECTS)]
-        kind = next(iter(plain.kinds), "none")
-        rows.append([name, kind == KINDS[name], plain.kinds.get(kind, 0.0), [f.what for f in plain.findings]])
-        if defect == "exchanged" and direction in ("", "front"):
+    for number, good in enumerate(recordings):
+        plain, defect = report(good.stereo, good.direction), list(DEFECTS)[number % len(DEFECTS)]
+        kind, alarms = next(iter(plain.kinds), "none"), {finding.what for finding in plain.findings} - good.own
+        rows.append([good.place, kind == KINDS[good.place], plain.kinds.get(kind, 0.0), alarms])
+        if defect == "exchanged" and good.direction in ("", "front"):
             continue
-        told = direction if defect == "exchanged" else ""
-        found.setdefault(defect, []).append(defect in [f.what for f in report(DEFECTS[defect](x), told).findings])
+        told = report(DEFECTS[defect](good.stereo), good.direction if defect == "exchanged" else "")
+        found.setdefault(defect, []).append(defect in [finding.what for finding in told.findings])
     return rows, found
 
 

@@ -24,9 +24,13 @@ SURE = 60.0  # from likelihoods of a cell to the logarithm of odds; set by hand,
 EQUAL_DB, SILENT_DB = -60.0, 50.0  # of the difference of equal channels; by which a silent one is weaker
 LEAST_DB, WEAK_DB = 6.0, 14.0  # by which a weak one is weaker, as a whole and in quiet moments
 DC = 0.1  # of the RMS
-CLIPPED = 2  # runs of three samples or more at the peak
-HUM_DB, HARMONICS = 10.0, 3  # over the spectrum around a harmonic, and how many of the first six are so
+LEAST_PEAK = 0.05  # of full scale, of what may be clipped
+CLIPPED = 2  # times that two samples or more are held at the peak
+HUM_DB = 20.0  # by which harmonics stand out more, together, than those of OTHERS
+CHANCE_DB, LINE_DB = 5.0, 20.0  # of one harmonic: so much is chance; so much more counts at most, one is no hum
+LINE = 4  # s of a spectrum: what does not change stands out more the longer it is
 MAINS = (50.0, 60.0)  # Hz
+OTHERS = (-7.3, -5.3, -3.3, 3.3, 5.3, 7.3)  # Hz from mains, where there is no hum
 INVERTED, TIED = 0.05, 0.02  # by which the likelihood of a cell is greater with one channel inverted, or as great
 OPPOSED = 0.5  # of the coherence at low frequencies, where channels of most arrays hear the same
 LOW = (100.0, 250.0)  # Hz
@@ -149,8 +153,8 @@ def _defects(frames: np.ndarray, rate: int) -> Iterator[Finding]:
     rms = 10 ** (levels / 20)
     if (np.abs(frames.mean(axis=0, dtype=np.float64)) > DC * rms).any():
         yield Finding("dc", "a constant offset; models take it away")
-    if (runs := _clipped(frames)) >= CLIPPED:
-        yield Finding("clipped", f"{runs} times the peak is held for three samples or more; record it at a lower level")
+    if (times := _clipped(frames)) >= CLIPPED:
+        yield Finding("clipped", f"{times} times the peak is held; record it at a lower level")
     for mains in MAINS:
         if _hums(plain.mean(axis=1), rate, mains):
             yield Finding("hum", f"{mains:.0f} Hz and its harmonics; cut what is below 200 Hz or find the cable")
@@ -193,30 +197,37 @@ def _quiet_db(plain: np.ndarray, span: int = 800) -> np.ndarray:
 
 
 def _clipped(frames: np.ndarray) -> int:
-    """How often a channel is held at its positive or negative peak for three samples or more, having come there in a
-    step: a slow wave stays long at its top as well."""
-    runs = 0
+    """How often a channel is held at its positive or negative peak, having come there in steps of different heights: a
+    slow wave stays long at its top as well, and a tone comes there in the same step every time."""
+    times = 0
     for channel in np.concatenate([frames, -frames], axis=1).T:
-        peak = channel.max()
+        if (peak := channel.max()) <= LEAST_PEAK:
+            continue
         held = np.pad(channel >= peak - 1e-4 * abs(peak), 1).astype(int)
         first, after = np.flatnonzero(np.diff(held) == 1), np.flatnonzero(np.diff(held) == -1)
-        before = np.where(first > 0, channel[first - 1], peak)
-        runs += int(((after - first >= 3) & (before < 0.99 * peak)).sum()) if peak > 0.05 else 0
-    return runs
+        before = channel[first - 1][(first > 0) & (after - first >= 2)] / peak
+        times += len(np.unique(before[before < 0.99].round(3)))
+    return times
 
 
 def _hums(mono: np.ndarray, rate: int, mains: float) -> bool:
-    """Whether enough of the first six harmonics stand out from the spectrum around them, in three quarters of
-    the time."""
-    size = min(len(mono), rate) // 2 * 2
+    """Whether the first six harmonics stand out from the spectrum around them, in three quarters of the time, and more
+    than those of any other frequency nearby: a tone has harmonics anywhere."""
+    size = min(len(mono), LINE * rate) // 2 * 2
     frames = np.lib.stride_tricks.sliding_window_view(mono, size)[:: size // 2]
     spectra = np.square(np.abs(np.fft.rfft(frames * np.hanning(size)))) + 1e-20
-    frequencies, standing = np.fft.rfftfreq(size, 1 / rate), 0
-    for harmonic in mains * np.arange(1, 7):
-        away = np.abs(frequencies - harmonic)
-        near, around = spectra[:, away <= rate / size], spectra[:, (away > 4) & (away < 20)]
-        standing += 10 * np.log10(np.quantile(near.max(axis=1) / np.median(around, axis=1), 0.25)) > HUM_DB
-    return bool(standing >= HARMONICS)
+    frequencies = np.fft.rfftfreq(size, 1 / rate)
+
+    def standing(base: float) -> float:
+        total = 0.0
+        for harmonic in base * np.arange(1, 7):
+            away = np.abs(frequencies - harmonic)
+            near, around = spectra[:, away <= rate / size], spectra[:, (away > 4) & (away < 20)]
+            over = 10 * np.log10(np.quantile(near.max(axis=1) / np.median(around, axis=1), 0.25))
+            total += np.clip(over - CHANCE_DB, 0, LINE_DB)
+        return total
+
+    return bool(standing(mains) - max(standing(mains + away) for away in OTHERS) > HUM_DB)
 
 
 def _over_noise(frames: np.ndarray, rate: int) -> float:
