@@ -116,6 +116,7 @@ def test_bad_input_is_named_and_nothing_is_written(corpus, models, tmp_path):
         ({"places": None}, "places is None"),
         ({"measured": {"a": None}}, "it must be names with"),
         ({"places": {"a": {"told": "ortf"}}}, "told is ortf; it must be a list"),
+        ({"places": {"a": {"seconds": 0.01}}}, "seconds is 0.01; it must be 0.1 or more"),
     ):
         result = generalize(corpus, models, tmp_path / "table.md", **changes)
         assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from spclap.bin import environment, require_gpus, run_main
+from spclap.data.audio import MIN_SECONDS
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import load_datadir
 from spclap.data.files import atomic_write_text
@@ -34,7 +35,7 @@ from spclap.space.sofa import read_head
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
 Scenes = dict[int, list[Scene]]  # number of sources -> scenes
 Figures = dict[tuple[str, str, str], dict[str, tuple]]  # place, model, told -> metric -> value, low, high
-OF_SCENES = ("told", "sounds", "scenes")  # of a place: arrays beside the own, what is not as in clean scenes, counts
+OF_SCENES = ("told", "sounds", "scenes", "seconds")  # of a place: see `Place`
 OWN, NOTHING, NEVER = "its own", "nothing", "(cannot be)"  # what a model is told beside the words for an array
 
 
@@ -61,16 +62,21 @@ class GeneralizeConf:
                     raise ValueError(f"{key}: {name}: told is {told}; it must be a list, such as [ortf]")
                 for words in told:
                     array_of(str(words))
+                seconds = own.get("seconds", 1.0)
+                if not (isinstance(seconds, float | int) and seconds >= MIN_SECONDS):
+                    raise ValueError(f"{key}: {name}: seconds is {seconds}; it must be {MIN_SECONDS} or more")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where models are scored, and the arrays that they are told there beside the place's own; `own`, what that is."""
+    """Where models are scored, and the arrays that they are told there beside the place's own; `own`, what that is.
+    sounds, scenes (sources -> count), seconds: what is heard there."""
 
     bank: RirBank
     told: list[str]
     sounds: SoundConf
     scenes: dict[int, int]
+    seconds: float
     own: str = OWN
 
 
@@ -88,7 +94,8 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
         changes = conf.places[name]
         sounds = parse(SoundConf, {**simu.sounds[CLEAN], **changes.get("sounds", {})}, f"places: {name}: sounds")
         bank, told = RirBank(folder / name), changes.get("told", [])
-        out[name] = Place(bank, told, sounds, changes.get("scenes", conf.scenes))
+        seconds = changes.get("seconds", simu.scenes.seconds)
+        out[name] = Place(bank, told, sounds, changes.get("scenes", conf.scenes), seconds)
     for name, head in heads.items():
         if not Path(head.path).exists():
             logging.warning(
@@ -99,18 +106,18 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
         found = read_head(Path(head.path), SAMPLE_RATE, head.way)
         write_head_bank(folder / name, found, head, conf.rooms, taps, [conf.seed, 8])
         own = ANY_HEAD if found.in_room else OWN
-        out[name] = Place(RirBank(folder / name), head.told, *simu.sounding([CLEAN]), conf.scenes, own)
+        out[name] = Place(RirBank(folder / name), head.told, *simu.sounding([CLEAN]), conf.scenes, simu.scenes.seconds, own)
     return out
 
 
 def outcomes(
-    model, corpus: Corpus, bank: RirBank, scenes: Scenes, what: str, told: Array | None, text: dict[str, np.ndarray]
+    model, corpus: Corpus, place: Place, scenes: Scenes, what: str, told: Array | None, text: dict[str, np.ndarray]
 ) -> Values:
-    """Direction and assignment per scene of a model in one place; text, vectors of captions that it has read."""
-    pack, values = corpus.pack("test"), {}
+    """Direction and assignment per scene of a model in a place; text, vectors of captions that it has read."""
+    pack, samples, values = corpus.pack("test"), round(place.seconds * SAMPLE_RATE), {}
     for size, own in scenes.items():
         embeddings = Embeddings(model.clap, text)
-        embeddings.add(own, model.embed_scenes(own, pack, bank, corpus.samples, f"{what} {size}src", told))
+        embeddings.add(own, model.embed_scenes(own, pack, place.bank, samples, f"{what} {size}src", told))
         if size <= 2:
             values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
         if size >= 2:
@@ -206,7 +213,7 @@ def main() -> None:
             drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in place.scenes.items()}
             tests[name] = FixedSet({set_name(size): corpus.recordings(own) for size, own in drawn.items()})
             found[name] = {
-                (tag, way): outcomes(model, corpus, place.bank, drawn, f"{name}, {tag} told {way}", told, text)
+                (tag, way): outcomes(model, corpus, place, drawn, f"{name}, {tag} told {way}", told, text)
                 for tag, (model, text) in models.items()
                 for way, told in told_ways(place, model).items()
             }
