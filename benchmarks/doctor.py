@@ -29,7 +29,8 @@ from spclap.scene.sounds import SoundConf
 from spclap.scene.spatialize import render
 from spclap.space.array import SAMPLE_RATE
 
-SOUNDS = SoundConf(level_db=6.0, recorder={"room_db": [-40.0, -20.0], "own_db": [-50.0, -30.0], "gain_db": [-0.5, 0.5]})
+RECORDER = {"room_db": [-40.0, -20.0], "own_db": [-50.0, -30.0], "gain_db": [-0.5, 0.5]}
+SOUNDS = SoundConf(level_db=6.0, share=[1.0, 1.0], recorder=RECORDER)  # once each: a loop has a spectrum of lines
 SECONDS = 4
 KINDS = {
     "omnis 8 cm": "spaced", "omnis 17 cm": "spaced", "omnis 30 cm": "spaced", "ORTF": "near-coincident",

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spclap.engine.trained import load_training
+from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, true_caption
 from spclap.evaluate.seld import seld_outcomes
@@ -21,7 +22,7 @@ from spclap.scene.corpus import Corpus
 def vectors(model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.ndarray]:
     """Audio and text vectors of scenes, each (n, dim)."""
     audio = model.embed_scenes(scenes, corpus.pack(split), corpus.bank(split), corpus.samples, split)
-    return {"audio": audio, "text": Embeddings(model.clap).text([true_caption(scene) for scene in scenes])}
+    return {"audio": audio, "text": Embeddings(OfClap(model.clap)).text([true_caption(scene) for scene in scenes])}
 
 
 def read_out(

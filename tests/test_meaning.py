@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from spclap.scene.meaning import fits, fits_of, statements
+from spclap.scene.meaning import caption_width, fits, statements
 from spclap.scene.scene import Scene, Source
 from spclap.space.directions import DIRECTIONS
 from spclap.space.wording import Wording
@@ -18,6 +18,11 @@ CLIPS = {  # clip -> label and captions, the specific one first
     "lamb": ("sheep", ("a lamb bleats", "a young animal calls")),
     "rain": ("rain", ("rain falls", "water", "it is raining")),
 }
+
+
+def fits_of(scenes):
+    """(N, N) bool: the caption of scene n (columns) is true of scene m (rows)."""
+    return fits(*statements([(scene, range(scene.size)) for scene in scenes], caption_width(scenes)))
 
 
 def source(clip: str, where: str, caption: int = 0) -> Source:

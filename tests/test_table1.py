@@ -92,30 +92,28 @@ def test_intervals_resample_groups_of_queries():
 
 
 def test_scenes_that_say_the_same_stay_in_the_papers_galleries(grid):
-    embeddings = Fake(FakeClap())
+    embeddings = Embeddings(Fake())
     scenes = grid.fixed_rir()
     embeddings.add([*scenes, scenes[0]], np.random.default_rng(9).standard_normal((7, 4)))
     assert own_retrieval(embeddings)[0][[0, -1]].min() > 0  # two equal captions tie
-    for own, right in zip(own_retrieval(embeddings), retrieval(embeddings)[:2], strict=True):
+    for own, right in zip(own_retrieval(embeddings), retrieval(embeddings), strict=True):
         assert len(own) == 7 and (own >= right).all()
 
 
-class FakeClap:
+class Fake:
     """Vectors of captions, drawn once."""
 
     def __init__(self):
         self.known = {}
 
-
-class Fake(Embeddings):
-    def text(self, captions, batch_size=256):
-        for caption in captions:
-            self.clap.known.setdefault(caption, np.random.default_rng(len(self.clap.known)).standard_normal(4))
-        return np.stack([self.clap.known[caption] for caption in captions])
+    def embed_text(self, captions):
+        new = (np.random.default_rng(len(self.known) + i).standard_normal(4) for i in range(len(captions)))
+        self.known.update(zip(captions, new, strict=True))
+        return np.stack([self.known[caption] for caption in captions])
 
 
 def test_several_captions_of_a_clip_against_brute_force(grid):
-    embeddings = Fake(FakeClap())
+    embeddings = Embeddings(Fake())
     captions = {clip.id: tuple(f"{clip.id} caption {i}" for i in range(1 + n % 3)) for n, clip in enumerate(grid.clips)}
     scenes = [
         replace(scene, sources=(replace(source, caption=captions[source.clip][0], captions=captions[source.clip]),))

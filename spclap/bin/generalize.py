@@ -18,6 +18,7 @@ from spclap.data.files import atomic_write_text
 from spclap.data.stamp import require_corpus
 from spclap.errors import DataError
 from spclap.evaluate import markdown, plots
+from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings, assignment, direction
 from spclap.evaluate.results import FixedSet, set_name
@@ -106,7 +107,9 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
         found = read_head(Path(head.path), SAMPLE_RATE, head.way)
         write_head_bank(folder / name, found, head, conf.rooms, taps, [conf.seed, 8])
         own = ANY_HEAD if found.in_room else OWN
-        out[name] = Place(RirBank(folder / name), head.told, *simu.sounding([CLEAN]), conf.scenes, simu.scenes.seconds, own)
+        out[name] = Place(
+            RirBank(folder / name), head.told, *simu.sounding([CLEAN]), conf.scenes, simu.scenes.seconds, own
+        )
     return out
 
 
@@ -116,7 +119,7 @@ def outcomes(
     """Direction and assignment per scene of a model in a place; text, vectors of captions that it has read."""
     pack, samples, values = corpus.pack("test"), round(place.seconds * SAMPLE_RATE), {}
     for size, own in scenes.items():
-        embeddings = Embeddings(model.clap, text)
+        embeddings = Embeddings(OfClap(model.clap), text)
         embeddings.add(own, model.embed_scenes(own, pack, place.bank, samples, f"{what} {size}src", told))
         if size <= 2:
             values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]

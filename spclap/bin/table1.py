@@ -16,6 +16,7 @@ from spclap.data.files import atomic_write_text
 from spclap.data.stamp import corpus_digest, digest, require_corpus, scenes_digest
 from spclap.errors import DataError
 from spclap.evaluate import markdown
+from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, own_retrieval
 from spclap.evaluate.results import Values, mean_over_seeds, read_scored
@@ -59,7 +60,7 @@ def score(model, corpus: Corpus, grid: Grid, what: str) -> Values:
     pack, bank, values = corpus.pack("test"), grid.bank, {}
 
     def embedded(name: str, scenes: list) -> Embeddings:
-        found = Embeddings(model.clap)
+        found = Embeddings(OfClap(model.clap))
         found.add(scenes, model.embed_scenes(scenes, pack, bank, corpus.samples, f"{what} {name}"))
         return found
 

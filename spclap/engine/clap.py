@@ -23,6 +23,7 @@ from spclap.engine.precision import kinds_in_bfloat16
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
+from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.protocols import Embeddings, assignment, outcomes, outcomes_of, retrieval
 from spclap.model.blocks import ClauseTargets, distance, places_of
 from spclap.model.loss import gather, symmetric_info_nce
@@ -128,10 +129,10 @@ class ClapTraining(ClapModel):
         groups: dict[int, Embeddings] = {}
         for batch in batches:
             audio = self.vectors(batch.to(self.device)).cpu().numpy()
-            groups.setdefault(batch.scenes[0].size, Embeddings(self.clap)).add(batch.scenes, audio)
+            groups.setdefault(batch.scenes[0].size, Embeddings(OfClap(self.clap))).add(batch.scenes, audio)
         stats = {}
         for size, embeddings in groups.items():
-            a2t, t2a, _ = retrieval(embeddings)
+            a2t, t2a = retrieval(embeddings)
             stats[f"r1_{size}src"] = 50 * float((a2t == 0).mean() + (t2a == 0).mean())
             if size > 1:
                 stats[f"assignment_{size}src"] = 100 * float(assignment(embeddings).mean())
@@ -139,7 +140,7 @@ class ClapTraining(ClapModel):
         return stats
 
     def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
-        embeddings = Embeddings(self.clap)
+        embeddings = Embeddings(OfClap(self.clap))
         embeddings.add(corpus.fixed("test", size, sounds), self.embed_fixed(corpus, "test", size, sounds))
         return outcomes(embeddings, images) if sounds == CLEAN else outcomes_of(embeddings, sounds)
 

@@ -15,7 +15,7 @@ from spclap.engine.precision import kinds_in_bfloat16
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask
 from spclap.errors import DataError
-from spclap.evaluate.protocols import require_finite
+from spclap.evaluate.metrics import require_finite
 from spclap.evaluate.results import set_name
 from spclap.evaluate.seld import seld_outcomes
 from spclap.model.loss import gather

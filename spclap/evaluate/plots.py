@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from spclap.data.files import atomic_path
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, colour-blind safe
+SHOWN = 50  # of a gallery
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -66,13 +67,12 @@ def direction_confusion(matrix: np.ndarray, names: Sequence[str], path: Path) ->
     _save(figure, path)
 
 
-def similarity_matrix(similarity: np.ndarray, path: Path, shown: int = 50) -> None:
+def similarity_matrix(part: np.ndarray, gallery: int, path: Path) -> None:
     """Cosines of the first audio (rows) and captions (columns) of a gallery; the true pairs lie on the diagonal."""
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     axis = figure.subplots()
-    part = similarity[:shown, :shown]
     image = axis.imshow(part, cmap="viridis", interpolation="nearest")
-    axis.set(xlabel="caption", ylabel="audio", title=f"Similarity, {len(part)} of a gallery of {len(similarity)}")
+    axis.set(xlabel="caption", ylabel="audio", title=f"Similarity, {len(part)} of a gallery of {gallery}")
     figure.colorbar(image, label="cosine")
     _save(figure, path)
 

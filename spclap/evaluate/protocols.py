@@ -1,7 +1,7 @@
 """What is ranked against what (PAPER, Table 1). All scores are arrays over scenes, so models can be paired."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import torch
 from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate import plots
-from spclap.evaluate.metrics import choose, ranks
+from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.metrics import choose, of_unit, ranks
 from spclap.evaluate.results import set_name
-from spclap.model.spatial_clap import SpatialClap
-from spclap.scene.caption import scene_caption
-from spclap.scene.meaning import fits_of
+from spclap.scene.caption import scene_caption, true_caption
+from spclap.scene.frozen import SceneSet
+from spclap.scene.meaning import caption_width, fits, statements
 from spclap.scene.scene import Scene
+from spclap.space.array import SAMPLE_RATE
 from spclap.space.directions import DIRECTIONS
 from spclap.space.wording import TEMPLATE, Words
 from spclap.space.words import HELD_OUT
@@ -25,11 +27,11 @@ from spclap.space.words import HELD_OUT
 class Embeddings:
     """Audio vectors of scenes of one size, and the text vectors that protocols ask for.
 
-    Args: text, vectors of captions that `clap` has read; shared by those who say the same of other sounds.
+    Args: text, vectors of captions that `embedder` has read; shared by those who say the same of other sounds.
     """
 
-    def __init__(self, clap: SpatialClap, text: dict[str, np.ndarray] | None = None):
-        self.clap = clap
+    def __init__(self, embedder: Embedder, text: dict[str, np.ndarray] | None = None):
+        self.embedder = embedder
         self.scenes: list[Scene] = []
         self._audio: list[np.ndarray] = []
         self._text = {} if text is None else text
@@ -38,13 +40,29 @@ class Embeddings:
         """Scenes and their audio vectors (n, dim); DataError for another number of vectors, or one not finite."""
         if len(scenes) != len(audio):
             raise DataError(f"{len(audio)} vectors of {len(scenes)} scenes; delete dump/<corpus>/heard and rerun")
-        require_finite(audio, "audio")
+        self._audio.append(of_unit(audio, len(scenes), "audio"))
         self.scenes += scenes
-        self._audio.append(audio)
+
+    def hear(
+        self, sounds: SceneSet, waves: Callable[[np.ndarray], np.ndarray] | None = None,
+        scenes: list[Scene] | None = None, at_once: int = 32,
+    ) -> "Embeddings":  # fmt: skip
+        """Adds a set of scenes, with what `waves` makes of the recordings, as `scenes` if they are others then."""
+        parts = [slice(first, first + at_once) for first in range(0, len(sounds.scenes), at_once)]
+        for rows in progress(parts, desc=sounds.name, unit="batch"):
+            heard = sounds.waves(rows) if waves is None else waves(sounds.waves(rows))
+            self.add(
+                (scenes or sounds.scenes)[rows], self.embedder.embed_audio(heard, SAMPLE_RATE, sounds.arrays[rows])
+            )
+        return self
+
+    def empty(self) -> "Embeddings":
+        """Of the same model, which has read what it has read."""
+        return Embeddings(self.embedder, self._text)
 
     def said(self, words: Words) -> "Embeddings":
         """The same recordings, each said in other words that are drawn for it."""
-        other = Embeddings(self.clap, self._text)
+        other = self.empty()
         wordings = (words.draw(np.random.default_rng([8, row]), scene.size) for row, scene in enumerate(self.scenes))
         other.scenes = [replace(scene, wording=wording) for scene, wording in zip(self.scenes, wordings, strict=True)]
         other._audio = self._audio
@@ -54,7 +72,6 @@ class Embeddings:
     def audio(self) -> np.ndarray:
         return np.concatenate(self._audio)
 
-    @torch.no_grad()
     def text(self, captions: Sequence[str], batch_size: int = 256) -> np.ndarray:
         """(n, dim); every caption is encoded once. DataError for a vector that is not finite."""
         new = [caption for caption in dict.fromkeys(captions) if caption not in self._text]
@@ -62,10 +79,9 @@ class Embeddings:
         with progress(total=len(new), desc="captions") as bar:
             for first in range(0, len(new), batch_size):
                 part = new[first : first + batch_size]
-                ids = self.clap.text_encoder.tokenize(part).to(self.clap.logit_scale.device)
-                self._text.update(zip(part, self.clap.embed_text(ids).cpu().numpy(), strict=True))
+                self._text.update(zip(part, of_unit(self.embedder.embed_text(part), len(part), "text"), strict=True))
                 bar.update(len(part))
-        return require_finite(np.stack([self._text[caption] for caption in captions]), "text")
+        return np.stack([self._text[caption] for caption in captions])
 
     def similarity(self, captions: Sequence[str], rows: slice = slice(None)) -> np.ndarray:
         """(scenes, captions): cosines. Equal captions have equal columns to the last bit: each is multiplied once."""
@@ -74,40 +90,48 @@ class Embeddings:
         return products[:, [unique[caption] for caption in captions]]
 
 
-def require_finite(vectors: np.ndarray, what: str) -> np.ndarray:
-    """The vectors; DataError when one is not finite: it would score 0 as if the model were bad."""
-    if not np.isfinite(vectors).all():
-        row = int(np.argwhere(~np.isfinite(vectors))[0, 0])
-        raise DataError(f"{what} vector {row} of {len(vectors)} is not finite; the model's weights are damaged")
-    return vectors
-
-
-def true_caption(scene: Scene) -> str:
-    return scene_caption(scene, range(scene.size))
-
-
-def retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ranks (0 is best) of all scenes audio-to-text, text-to-audio, and the similarity matrix (scenes, scenes).
+def retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks (0 is best) of all scenes audio-to-text and text-to-audio.
 
     Right is every caption that is true of a recording, and every recording that a caption is true of (see `fits`). The
-    gallery of texts holds each caption once.
+    gallery of texts holds each caption once. Memory grows with the number of scenes, not with its square.
     """
-    captions = [true_caption(scene) for scene in embeddings.scenes]
-    similarity, right = embeddings.similarity(captions), fits_of(embeddings.scenes).numpy()
-    columns = {caption: column for column, caption in enumerate(captions)}  # each caption's last
-    told = {caption: np.zeros(len(captions), dtype=bool) for caption in columns}
-    for caption, column in zip(captions, right.T, strict=True):
-        told[caption] |= column
-    a2t = ranks(similarity[:, list(columns.values())], np.stack(list(told.values()), axis=1))
-    return a2t, ranks(similarity.T, np.stack([told[caption] for caption in captions])), similarity
+    scenes, captions = embeddings.scenes, list(map(true_caption, embeddings.scenes))
+    said, true = statements([(scene, range(scene.size)) for scene in scenes], caption_width(scenes))
+    texts, who = np.unique(captions, return_inverse=True)
+    owner, audio, text = torch.from_numpy(who), embeddings.audio, embeddings.text(texts.tolist())
+    a2t, t2a = np.empty(len(scenes), dtype=int), np.empty(len(texts), dtype=int)
+    for rows in _parts(len(scenes)):
+        right = _any_of(fits(said, true[rows]), owner, len(texts))
+        a2t[rows] = ranks(audio[rows] @ text.T, right)
+    for rows in _parts(len(texts)):
+        mine = (owner >= rows.start) & (owner < rows.stop)
+        right = _any_of(fits(said[mine], true), owner[mine] - rows.start, len(texts[rows]))
+        t2a[rows] = ranks(text[rows] @ audio.T, right.T)
+    return a2t, t2a[who]
 
 
 def own_retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     """Ranks audio-to-text and text-to-audio where a scene's own caption alone is right, as the paper's: scenes that say
     the same tie, and a tie counts against the model."""
-    similarity = embeddings.similarity([true_caption(scene) for scene in embeddings.scenes])
-    own = np.eye(len(similarity), dtype=bool)
-    return ranks(similarity, own), ranks(similarity.T, own)
+    captions, count = list(map(true_caption, embeddings.scenes)), len(embeddings.scenes)
+    texts, who = np.unique(captions, return_inverse=True)
+    audio, text = embeddings.audio, embeddings.text(texts.tolist())
+    a2t, t2a = np.empty((2, count), dtype=int)
+    for rows in _parts(count):
+        own = np.arange(count)[rows, None] == np.arange(count)
+        a2t[rows] = ranks((audio[rows] @ text.T)[:, who], own)
+        t2a[rows] = ranks(text[who[rows]] @ audio.T, own)
+    return a2t, t2a
+
+
+def _parts(count: int, at_once: int = 256) -> list[slice]:
+    return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+
+
+def _any_of(right: torch.Tensor, owner: torch.Tensor, count: int) -> np.ndarray:
+    """(R, N) bool -> (R, count): whether one of those that `owner` gives to each is right."""
+    return (torch.zeros(len(right), count).index_add(1, owner, right.float()) > 0).numpy()
 
 
 def captions_of_clips(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
@@ -174,9 +198,11 @@ def outcomes(embeddings: Embeddings, images: Path) -> dict[str, np.ndarray]:
     """What stage 5 says of scenes of one size: metric -> outcome of each, bool, or rank for `rank_*`; what begins with
     `reworded` is asked in words that training never has. Pictures of similarities and directions go into `images`."""
     size = embeddings.scenes[0].size
-    a2t, t2a, similarity = retrieval(embeddings)
+    a2t, t2a = retrieval(embeddings)
     found = {f"rank_a2t_{size}src": a2t, f"rank_t2a_{size}src": t2a}
-    plots.similarity_matrix(similarity, images / f"similarity_{size}src.png")
+    shown = embeddings.scenes[: plots.SHOWN]
+    similarity = embeddings.similarity(list(map(true_caption, shown)), slice(len(shown)))
+    plots.similarity_matrix(similarity, len(a2t), images / f"similarity_{size}src.png")
     if size <= 2:
         found[f"direction_{size}src"], confusion = direction(embeddings)
         plots.direction_confusion(confusion, list(DIRECTIONS), images / f"direction_{size}src.png")

