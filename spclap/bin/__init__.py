@@ -112,6 +112,6 @@ def environment() -> dict[str, str]:
         "git": state or "unknown",
         "command": command(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
     }

@@ -55,7 +55,7 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -66,7 +66,7 @@ def _sha256(path: Path) -> str:
 def write_sums(folder: Path) -> None:
     """List every file of a model directory with its hash."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names if name != SUMS]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in names if name != SUMS]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
@@ -99,7 +99,7 @@ def check_sums(
         path = inside(folder, name)
         if not path.is_file():
             raise DataError(f"{folder}: incomplete {what}: {name} is missing; {again}")
-        if _sha256(path) != digest:
+        if sha256(path) != digest:
             raise DataError(f"{folder}: damaged {what}: {name} is not what was written; {again}")
     read = [path for part in parts for path in (folder / part).rglob("*") if not path.is_dir()]
     read += [folder / "config.yaml", *folder.glob("*.safetensors")]

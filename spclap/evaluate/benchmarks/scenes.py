@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from spclap.evaluate.controls import CONTROLS, controlled
 from spclap.evaluate.embedder import Embedder
 from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
+from spclap.scene.caption import true_caption
 from spclap.scene.frozen import SceneSet
 from spclap.scene.scene import Scene
 from spclap.space.directions import DIRECTIONS
@@ -23,6 +25,32 @@ PROTOCOL = {
     "assignment": "captions of all permutations of what is where; right when the true one alone is best",
     "reworded": "asked in words, orders of clauses and hours of the clock that our training never has",
 }
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Outcomes of a model, as it is and under controls; confusion, of true (rows) and chosen directions of one source;
+    ranked, scene -> [caption, cosine], the best first, of some."""
+
+    outcomes: Outcomes
+    controls: dict[str, Outcomes]
+    confusion: list[list[int]] | None = None
+    ranked: dict[str, list[list]] | None = None
+
+
+class Given:
+    """Vectors of a model in any language: audio (n, D), in the order of scenes.jsonl, and text (m, D), in that of
+    captions.txt."""
+
+    def __init__(self, audio: dict[str, np.ndarray], text: dict[str, np.ndarray]):
+        self.audio, self.known = audio, text
+
+    def of(self, sounds: SceneSet) -> np.ndarray:
+        """Of the scenes of a set."""
+        return np.stack([self.audio[scene.id] for scene in sounds.scenes])
+
+    def embed_text(self, captions: list[str]) -> np.ndarray:
+        return np.stack([self.known[caption] for caption in captions])
 
 
 def chance(metric: str) -> float:
@@ -41,19 +69,58 @@ def binding(found: Embeddings) -> Outcomes:
     return out
 
 
-def outcomes(embedder: Embedder, sets: Sequence[SceneSet]) -> tuple[Outcomes, dict[str, Outcomes]]:
-    """Outcomes of a model, and those under each of CONTROLS."""
-    plain, under, text = {}, {name: {} for name in CONTROLS}, {}
+def outcomes(embedder: Embedder | Given, sets: Sequence[SceneSet]) -> Scored:
+    """Outcomes of a model, as it is and under each of CONTROLS that its vectors allow."""
+    plain, under, text, ranked, confusion = {}, {name: {} for name in CONTROLS}, {}, {}, None
     for sounds in sets:
-        found, size = Embeddings(embedder, text).hear(sounds), sounds.scenes[0].size
+        found, size = Embeddings(embedder, text), sounds.scenes[0].size
+        if given := isinstance(embedder, Given):
+            found.add(sounds.scenes, embedder.of(sounds))
+        else:
+            found.hear(sounds)
         ranks = retrieval(found)
         plain |= {f"rank_{way}_{size}src": own for way, own in zip(("a2t", "t2a"), ranks, strict=True)}
         plain |= binding(found)
+        if size == 1:
+            confusion = direction(found)[1].tolist()
         if size <= 2:
             plain |= {f"reworded_{name}": own for name, own in binding(found.said(HELD_OUT)).items()}
         for name, control in CONTROLS.items():
-            under[name] |= binding(controlled(found, sounds, control))
-    return plain, under
+            if control.waves is None or not given:
+                under[name] |= binding(controlled(found, sounds, control))
+        ranked |= best_captions(found)
+    return Scored(plain, {name: own for name, own in under.items() if own}, confusion, ranked)
+
+
+def best_captions(found: Embeddings, examples: int = 6, shown: int = 5) -> dict[str, list[list]]:
+    """Scene -> [caption, cosine] of the best captions of all scenes, for the first scenes."""
+    captions = list(dict.fromkeys(map(true_caption, found.scenes)))
+    cosines = found.similarity(captions, slice(examples))
+    return {
+        scene.id: [[captions[i], round(float(row[i]), 4)] for i in np.argsort(-row)[:shown]]
+        for scene, row in zip(found.scenes, cosines, strict=False)
+    }
+
+
+class Listing(Given):
+    """Stands for a model, to find out what is asked: `captions`, every text in the order in which it came."""
+
+    def __init__(self):
+        self.captions: dict[str, None] = {}
+
+    def of(self, sounds: SceneSet) -> np.ndarray:
+        return np.ones((len(sounds.scenes), 1))
+
+    def embed_text(self, captions: list[str]) -> np.ndarray:
+        self.captions |= dict.fromkeys(captions)
+        return np.ones((len(captions), 1))
+
+
+def asked(sets: Sequence[SceneSet]) -> list[str]:
+    """Every text that `outcomes` asks of vectors that are given."""
+    listing = Listing()
+    outcomes(listing, sets)
+    return list(listing.captions)
 
 
 def smallest_angle(scene: Scene) -> str:
