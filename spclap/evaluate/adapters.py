@@ -39,7 +39,7 @@ class TransformersClap:
 
     @torch.inference_mode()
     def embed_text(self, captions: list[str]) -> np.ndarray:
-        found = self.processor(text=captions, padding=True, truncation=True, return_tensors="pt").to(self.model.device)
+        found = self.processor(text=captions, padding=True, return_tensors="pt").to(self.model.device)
         return pooled(self.model.get_text_features(**found)).cpu().numpy()
 
 

@@ -1,0 +1,185 @@
+"""`spclap score`: any model through one seam, vectors in place of models, controls that tell what a score is worth."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from programs import run
+from test_frozen import made
+from tiny_models import tiny_clap, tiny_roberta
+from transformers import ClapFeatureExtractor, ClapProcessor, RobertaTokenizerFast
+
+from spclap.errors import DataError
+from spclap.evaluate.adapters import Cues
+from spclap.evaluate.benchmarks.scenes import Given, chance, outcomes
+from spclap.evaluate.controls import CONTROLS, mirror_image
+from spclap.evaluate.embedder import load_embedder
+from spclap.evaluate.intervals import Clusters
+from spclap.evaluate.record import recorded, scenes_that_show
+from spclap.scene.caption import true_caption
+from spclap.scene.frozen import listed_captions, read_frozen
+
+MODEL = "spclap.evaluate.adapters:Cues"
+
+
+@pytest.fixture(scope="module")
+def folder(corpus, tmp_path_factory):
+    out = tmp_path_factory.mktemp("sets") / "set"
+    result = made(corpus, out, "--array", "pair:0.17", "--sources", 1, 2, "--count", 24, "--seconds", 1)
+    assert result.returncode == 0, result.stderr[-2000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def scored(folder, tmp_path_factory):
+    """The record of the cues, and of the vectors that they have, given in a file."""
+    out, sets, cues = tmp_path_factory.mktemp("scores"), read_frozen(folder), Cues()
+    audio = np.concatenate([cues.embed_audio(own.waves(slice(None)), 16000, own.arrays) for own in sets])
+    np.savez(out / "cues.npz", audio=audio, text=cues.embed_text(listed_captions(folder)))
+    result = run("spclap.cli", "score", MODEL, "--vectors", out / "cues.npz", "--scenes", folder, "--out", out / "a")
+    assert result.returncode == 0, result.stderr[-2000:]
+    return json.loads((out / "a" / "record.json").read_text()), result.stdout, out
+
+
+def test_delay_and_level_alone_know_directions_and_bind_nothing(scored):
+    figures = scored[0]["models"][MODEL]["figures"]
+    assert figures["direction_1src"]["value"] >= 90
+    assert figures["assignment_2src"]["low"] < 50 < figures["assignment_2src"]["high"]
+    assert np.trace(scored[0]["models"][MODEL]["confusion"]) / 24 == figures["direction_1src"]["value"] / 100
+
+
+def test_controls_take_the_places_away_or_mirror_them(scored):
+    controls, plain = scored[0]["models"][MODEL]["controls"], scored[0]["models"][MODEL]["figures"]
+    assert set(controls) == set(CONTROLS)
+    for name in ("mono", "left", "text_alone", "other_audio", "exchanged"):
+        assert controls[name]["direction_1src"]["value"] <= 45, name
+    assert controls["exchanged_mirrored"]["direction_1src"]["value"] == pytest.approx(
+        plain["direction_1src"]["value"], abs=5
+    )
+
+
+def test_vectors_of_a_file_are_scored_as_the_model_that_they_are_of(scored):
+    record, text, out = scored
+    own, given = (record["models"][name] for name in (MODEL, str(out / "cues.npz")))
+    assert own["figures"] == given["figures"] and own["curves"] == given["curves"]
+    assert set(given["controls"]) == {"text_alone", "other_audio"}
+    assert all(row["value"] == 0 for row in record["differences"])
+    assert "| direction, 1 source |" in text and "binding, 2 sources" in text
+
+
+def test_outcomes_are_kept_and_make_the_figures(scored, folder):
+    record, _, out = scored
+    with np.load(out / "a" / "outcomes.npz") as kept:
+        for own in read_frozen(folder):
+            metric = f"direction_{own.name}"
+            values = 100.0 * kept[f"{MODEL}/{metric}"]
+            found = record["models"][MODEL]["figures"][metric]
+            expected = Clusters(own.recordings).mean(values, 100.0)
+            assert [found[key] for key in ("value", "low", "high")] == pytest.approx(expected)
+            assert found["n"] == 24 and found["recordings"] == len({r for row in own.recordings for r in row})
+
+
+def test_curves_take_every_scene_of_two_sources_once(scored, folder):
+    curves, (_, two) = scored[0]["models"][MODEL]["curves"], read_frozen(folder)
+    for name, points in curves.items():
+        assert sum(point["n"] for point in points.values()) == 24, name
+        mean = sum(point["n"] * point["value"] for point in points.values()) / 24
+        assert mean == pytest.approx(scored[0]["models"][MODEL]["figures"]["assignment_2src"]["value"])
+    near = [s for s in two.scenes if abs(s.sources[0].azimuth - s.sources[1].azimuth) < 36]
+    assert curves["angle"]["1 of 4 steps apart"]["n"] >= len(near)
+
+
+def test_a_mirror_image_says_the_other_side(folder):
+    (one, two) = read_frozen(folder)
+    for scene in (*one.scenes, *two.scenes):
+        text, sides = true_caption(scene), {"left": "right", "right": "left"}
+        expected = " ".join(
+            "-".join(sides.get(part, part) for part in word.rstrip(",").split("-")) + "," * word.endswith(",")
+            for word in text.split()
+        )
+        assert true_caption(mirror_image(scene)) == expected
+        assert [s.azimuth for s in mirror_image(scene).sources] == [-s.azimuth for s in scene.sources]
+
+
+def test_a_control_above_chance_is_a_warning(folder):
+    """A model that has read the answers: of the captions of a scene the true one alone is near what it hears, whatever
+    that is."""
+    whole = read_frozen(folder)[0]
+    rows = list({scene.sources[0].caption: row for row, scene in enumerate(whole.scenes)}.values())
+    kept = {key: [getattr(whole, key)[row] for row in rows] for key in ("scenes", "recordings", "arrays", "files")}
+    sets, wanted = [replace(whole, **kept)], {true_caption(whole.scenes[row]) for row in rows}
+    text = {caption: np.array([1.0, caption in wanted]) for caption in listed_captions(folder)}
+    found = outcomes(Given({scene.id: np.array([0.1, 1.0]) for scene in whole.scenes}, text), sets)
+    record = recorded(sets, {"peeks": found}, ["text_alone"], {})
+    assert record["models"]["peeks"]["controls"]["text_alone"]["direction_1src"]["value"] == 100
+    assert "peeks: direction_1src of control text_alone is above chance: at least" in record["warnings"][0]
+    assert recorded(sets, {"peeks": found}, [], {})["warnings"] == []
+
+
+@pytest.mark.parametrize("size, direction, assignment", [(1, 20, None), (2, 4, 50), (3, None, 100 / 6)])
+def test_chance(size, direction, assignment):
+    assert direction is None or chance(f"reworded_direction_{size}src") == direction
+    assert assignment is None or chance(f"assignment_{size}src") == assignment == 100 / math.factorial(size)
+
+
+def test_scenes_that_show_a_difference():
+    assert scenes_that_show({"low": 40.0, "high": 52.0, "n": 100}) == 400
+    assert scenes_that_show({"low": 47.0, "high": 53.0, "n": 100}) == 100
+
+
+def mine():
+    """Has others' names for the methods."""
+
+    class Mine:
+        def get_audio_embeddings(self, waves, sample_rate, array=None):
+            return np.ones((len(waves), 2))
+
+        def get_text_embeddings(self, captions):
+            return np.ones((len(captions), 2))
+
+    return Mine()
+
+
+def nothing():
+    return object()
+
+
+def test_a_model_of_anybodys_is_found_by_its_function():
+    model = load_embedder("test_score_any:mine")
+    assert model.embed_audio(np.zeros((3, 2, 9)), 16000).shape == (3, 2) and model.embed_text(["a"]).shape == (1, 2)
+    for name, told in (
+        ("test_score_any:nothing", "without embed_audio or get_audio_embeddings"),
+        ("test_score_any:gone", "give module:function"),
+        ("no_such_module:f", "No module named 'no_such_module'"),
+        ("no/such/folder", "no training, model directory or CLAP of transformers"),
+    ):
+        with pytest.raises(DataError, match=told):
+            load_embedder(name)
+
+
+def test_bad_input_is_one_line_and_nothing_is_written(folder, tmp_path):
+    np.savez(tmp_path / "few.npz", audio=np.ones((3, 2)), text=np.ones((3, 2)))
+    (tmp_path / "text.npz").write_text("vectors")
+    for options, told in (
+        ([MODEL], "give either --scenes, or --data and --dump"),
+        (["--scenes", folder], "no model"),
+        (["--vectors", tmp_path / "few.npz", "--scenes", folder], "few.npz: audio has shape (3, 2), expected (48, D)"),
+        (["--vectors", tmp_path / "text.npz", "--scenes", folder], "not an npz of arrays audio and text"),
+        ([MODEL, "--vectors", "a.npz", "--data", "a", "--dump", "b"], "--vectors are of a frozen set"),
+    ):
+        result = run("spclap.cli", "score", *options, "--out", tmp_path / "out")
+        assert result.returncode == 1 and told in result.stderr and "Traceback" not in result.stderr, result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_clap_of_transformers_hears_one_channel(tmp_path):
+    tiny_clap(tmp_path / "clap")
+    tiny_roberta(tmp_path / "text")
+    tokenizer = RobertaTokenizerFast.from_pretrained(tmp_path / "text")
+    ClapProcessor(ClapFeatureExtractor(truncation="rand_trunc"), tokenizer).save_pretrained(tmp_path / "clap")
+    model, waves = load_embedder(str(tmp_path / "clap")), np.random.default_rng(0).standard_normal((2, 2, 16000)) * 0.1
+    audio, text = model.embed_audio(waves, 16000), model.embed_text(["a dog on the left side", "a cat"])
+    assert audio.shape == text.shape and len(audio) == 2
+    np.testing.assert_allclose(model.embed_audio(waves[:, ::-1], 16000), audio, atol=1e-5)
