@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_a_control_above_chance_is_a_warning(folder):
     rows = list({scene.sources[0].caption: row for row, scene in enumerate(whole.scenes)}.values())
     kept = {key: [getattr(whole, key)[row] for row in rows] for key in ("scenes", "recordings", "arrays", "files")}
     sets, wanted = [replace(whole, **kept)], {true_caption(whole.scenes[row]) for row in rows}
-    text = {caption: np.array([1.0, caption in wanted]) for caption in listed_captions(folder)}
+    text = defaultdict(lambda: np.array([1.0, 0.0]), {caption: np.array([1.0, 1.0]) for caption in wanted})
     found = outcomes(Given({scene.id: np.array([0.1, 1.0]) for scene in whole.scenes}, text), sets)
     record = recorded(sets, {"peeks": found}, ["text_alone"], {})
     assert record["models"]["peeks"]["controls"]["text_alone"]["direction_1src"]["value"] == 100
