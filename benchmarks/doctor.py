@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `spclap doctor` finds: python benchmarks/doctor.py --data data/mini --dump dump/mini
 
-Recordings of 4 s of one to three test clips with a little noise, through the arrays of conf/generalize.yaml; a defect
+Recordings of 4 s of one to three test clips with a little noise, through the arrays of conf/places.yaml; a defect
 is put into each of them in turn. Prints how often the kind of array is right, a defect is found, and a good recording
 has one that none of its clips has by itself.
 """
@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap.bin.generalize import GeneralizeConf, places
 from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
 from spclap.data.decode import Stream
 from spclap.data.progress import progress
 from spclap.doctor import examine
+from spclap.evaluate.benchmarks.places import PlacesConf, places
 from spclap.evaluate.markdown import table
 from spclap.scene.corpus import Corpus
 from spclap.scene.sampler import SceneSampler
@@ -69,7 +69,7 @@ class Recording:
 
 def recordings(corpus: Corpus, split: str, count: int, scratch: Path) -> Iterator[Recording]:
     own = cache(lambda clip: {finding.what for finding in report(corpus.pack(split).read(clip)[None]).findings})
-    conf, pack = load_config(GeneralizeConf, Path("conf/generalize.yaml")), corpus.pack(split)
+    conf, pack = load_config(PlacesConf, Path("conf/places.yaml")), corpus.pack(split)
     conf = replace(conf, places={name: own for name, own in conf.places.items() if name in KINDS})
     for name, place in places(conf, corpus, scratch, 1).items():
         sampler = SceneSampler(load_datadir(corpus.data / split), place.bank, [SOUNDS])

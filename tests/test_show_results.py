@@ -77,11 +77,12 @@ def test_full_adds_the_other_ranks(tmp_path):
 
 def test_full_shows_what_other_programs_wrote(tmp_path):
     scores(tmp_path / "mini" / "seed0" / "scl", row("scl", "r1_a2t_2src", 3.0))
-    (tmp_path / "mini" / "table1.md").write_text("| Ours |\n")
+    (tmp_path / "mini" / "table1").mkdir()
+    (tmp_path / "mini" / "table1" / "table.md").write_text("| Ours |\n")
     (tmp_path / "mini" / "seed0" / "captions.md").write_text("| a dog |\n")
     assert "| Ours |" not in show(tmp_path).stdout
     out = show("--full", tmp_path).stdout
-    assert f"## The paper's Table 1, {tmp_path}/mini\n\n| Ours |" in out
+    assert f"## The paper's Table 1, {tmp_path}/mini/table1\n\n| Ours |" in out
     assert f"## Captions, {tmp_path}/mini/seed0\n\n| a dog |" in out
 
 

@@ -16,8 +16,8 @@ NO_MODELS = ("ceiling", "direct_sound")  # rows that say what could be had, show
 NUMBERS = ("value", "low", "high", "n")
 DOCUMENTS = {  # what else is written below a folder of results
     "Size and speed": "architectures.md",
-    "The paper's Table 1": "*/table1*.md",
-    "In other places": "*/seed*/generalization.md",
+    "The paper's Table 1": "*/table1*/table.md",
+    "In other places": "*/seed*/places/table.md",
     "Captions": "*/seed*/captions*.md",
 }
 KEYS = {**dict.fromkeys(("tag", "corpus", "metric"), str), **dict.fromkeys(NUMBERS, (int, float)), "seed": (int, str)}

@@ -77,6 +77,7 @@ class Cues:
     chance."""
 
     chance = 0.01  # of the length of a vector
+    default_array = array_of("pair:0.17")
 
     def __init__(self):
         self.recognise = Recogniser()
@@ -85,7 +86,7 @@ class Cues:
     @torch.inference_mode()
     def embed_audio(self, waves: np.ndarray, sample_rate: int, array: Arrays = None) -> np.ndarray:
         stereo = torch.from_numpy(at_rate(waves, sample_rate, SAMPLE_RATE))
-        arrays = arrays_of(array) or [array_of("pair:0.17")]
+        arrays = arrays_of(array) or [self.default_array]
         shares = [self._shares(wave, arrays[row % len(arrays)]) for row, wave in enumerate(stereo)]
         return np.concatenate([np.stack(shares), np.full((len(shares), 8), self.chance)], axis=1)
 

@@ -29,10 +29,11 @@ class Embedder(Protocol):
 
 
 class OfClap:
-    """A `SpatialClap` as an embedder: recordings are heard whole."""
+    """A `SpatialClap` as an embedder: recordings are heard whole. `default_array`, what it takes to have heard them if
+    nothing is said, None if it cannot be told."""
 
     def __init__(self, clap: SpatialClap):
-        self.clap = clap
+        self.clap, self.default_array = clap, clap.array if clap.told else None
 
     @torch.no_grad()
     def embed_audio(self, waves: np.ndarray, sample_rate: int, array: Arrays = None) -> np.ndarray:
@@ -83,7 +84,7 @@ def as_embedder(model: object, name: str) -> Embedder:
         if (method := getattr(model, own, None) or getattr(model, other, None)) is None:
             raise DataError(f"{name} gives a {type(model).__name__} without {own} or {other}; see docs/benchmark.md")
         found[own] = staticmethod(method)
-    return type("Embedder", (), found)()
+    return type("Embedder", (), {**found, "default_array": getattr(model, "default_array", None)})()
 
 
 def _made(module: str, factory: str) -> object:

@@ -107,7 +107,7 @@ def pairs_of(tags: Iterable[str], wanted: list[list[str]]) -> list[tuple[str, st
 
 
 def read_scored(path: Path) -> dict:
-    """What scores.json or table1.json of a model says, nothing if there is none or, with a warning, a damaged one."""
+    """What scores.json of a model says, nothing if there is none or, with a warning, a damaged one."""
     if not path.is_file():
         return {}
     try:

@@ -51,8 +51,7 @@ def record_tables(record: dict) -> str:
     sets = ", ".join(f"{own['scenes']} of {own['name']} ({', '.join(own['arrays'])})" for own in record["sets"])
     parts.append(f"Scenes: {sets}.")
     parts.append("\n".join(f"- {name}: {text}" for name, text in about["protocol"].items()))
-    parts.append("- " + "; ".join(f"{key}: {text}" for key, text in about["environment"].items()))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def controls_table(own: dict) -> str:

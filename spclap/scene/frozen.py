@@ -22,7 +22,7 @@ from spclap.scene.bank import RirBank
 from spclap.scene.caption import true_caption
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene, read_scenes
-from spclap.scene.spatialize import render
+from spclap.scene.spatialize import rendered
 from spclap.space.array import SAMPLE_RATE
 
 FORMAT = 1
@@ -61,8 +61,8 @@ class RenderedSet(SceneSet):
         return cls(name, scenes, corpus.recordings(scenes), arrays, corpus, bank, split, round(seconds * SAMPLE_RATE))
 
     def waves(self, rows: slice) -> np.ndarray:
-        pack = self.corpus.pack(self.split)
-        return np.stack([render(scene, pack, self.bank, self.samples).numpy() for scene in self.scenes[rows]])
+        items = [(scene, [tuple(range(scene.size))]) for scene in self.scenes[rows]]
+        return rendered(items, self.corpus.pack(self.split), self.bank, self.samples).numpy()
 
 
 @dataclass(frozen=True)

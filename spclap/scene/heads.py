@@ -17,7 +17,7 @@ ANY_HEAD = "sphere:0.0875"
 
 @dataclass(frozen=True)
 class MeasuredConf:
-    """A measured place of conf/generalize.yaml. Ranges are [low, high], drawn evenly."""
+    """A measured place of conf/places.yaml. Ranges are [low, high], drawn evenly."""
 
     path: str  # SOFA file, or folder of wavs with azimuths.csv
     way: str = ""  # what its metadata have wrong, see `read_head`

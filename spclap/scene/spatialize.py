@@ -105,7 +105,15 @@ def render(
 ) -> torch.Tensor:
     """(2, T) stereo recording of a scene, or of one of its permutations."""
     chosen = tuple(range(scene.size)) if permutation is None else permutation
-    return record(spatialize(*dry_parts([(scene, [chosen])], pack, bank, samples)), [recorded(scene, bank)])[0]
+    return rendered([(scene, [chosen])], pack, bank, samples)[0]
+
+
+def rendered(
+    items: Sequence[tuple[Scene, Sequence[tuple[int, ...]]]], pack: ClipPack, bank: RirBank, samples: int
+) -> torch.Tensor:
+    """(N, 2, T) recordings of scenes with the permutations wanted of each."""
+    recorders = [recorded(scene, bank) for scene, permutations in items for _ in permutations]
+    return record(spatialize(*dry_parts(items, pack, bank, samples)), recorders)
 
 
 def recorded(scene: Scene, bank: RirBank) -> tuple[Recorder, Array] | None:

@@ -29,9 +29,7 @@ def read_head(path: Path, sample_rate: int, way: str = "") -> Head:
     elif way == "exchanged":
         head = Head(head.responses[:, ::-1], head.azimuth, head.elevation, head.in_room)
     ways = [(word, says) for word, says in WAYS.items() if word != way]
-    out = " or ".join(
-        f"if {says}, write head:{path}:{word} (`way: {word}` in generalize's config)" for word, says in ways
-    )
+    out = " or ".join(f"if {says}, write head:{path}:{word} (`way: {word}` in conf/places.yaml)" for word, says in ways)
     check_sides(path, head, f"sound and metadata disagree: {out}")
     return head
 

@@ -1,48 +1,42 @@
-"""Score trained models in many places, told what they hear through and not: other arrays and rooms, measured heads."""
+"""Models in many places, told what they hear through and not: other arrays and rooms, measured heads."""
 
-import argparse
-import json
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from spclap.bin import environment, require_gpus, run_main
 from spclap.data.audio import MIN_SECONDS
 from spclap.data.config import load_config, parse
 from spclap.data.datadir import load_datadir
-from spclap.data.files import atomic_write_text
-from spclap.data.stamp import require_corpus
 from spclap.errors import DataError
 from spclap.evaluate import markdown, plots
-from spclap.evaluate.embedder import OfClap
+from spclap.evaluate.benchmarks.scenes import binding
+from spclap.evaluate.embedder import Embedder
 from spclap.evaluate.intervals import shown
-from spclap.evaluate.protocols import Embeddings, assignment, direction
+from spclap.evaluate.protocols import Embeddings
 from spclap.evaluate.results import FixedSet, set_name
 from spclap.scene.bank import RirBank
 from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
+from spclap.scene.frozen import RenderedSet
 from spclap.scene.heads import ANY_HEAD, MeasuredConf, write_head_bank
 from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler
-from spclap.scene.scene import Scene
 from spclap.scene.sounds import SoundConf
 from spclap.space.array import SAMPLE_RATE, Array, array_of
 from spclap.space.sofa import read_head
 
 Values = dict[str, np.ndarray]  # metric -> outcome of each scene
-Scenes = dict[int, list[Scene]]  # number of sources -> scenes
 Figures = dict[tuple[str, str, str], dict[str, tuple]]  # place, model, told -> metric -> value, low, high
 OF_SCENES = ("told", "sounds", "scenes", "seconds")  # of a place: see `Place`
 OWN, NOTHING, NEVER = "its own", "nothing", "(cannot be)"  # what a model is told beside the words for an array
 
 
 @dataclass(frozen=True)
-class GeneralizeConf:
-    """conf/generalize.yaml."""
+class PlacesConf:
+    """conf/places.yaml."""
 
     seed: int
     rooms: int  # of each place
@@ -81,7 +75,7 @@ class Place:
     own: str = OWN
 
 
-def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[str, Place]:
+def places(conf: PlacesConf, corpus: Corpus, folder: Path, nj: int) -> dict[str, Place]:
     """Impulse responses of every place, written below `folder`; measured ones that are not there are left out."""
     simu, out = corpus.simu, {}
     base = {**simu.settings[simu.scenes.rooms], "count": {"test": conf.rooms}}
@@ -114,26 +108,23 @@ def places(conf: GeneralizeConf, corpus: Corpus, folder: Path, nj: int) -> dict[
 
 
 def outcomes(
-    model, corpus: Corpus, place: Place, scenes: Scenes, what: str, told: Array | None, text: dict[str, np.ndarray]
-) -> Values:
-    """Direction and assignment per scene of a model in a place; text, vectors of captions that it has read."""
-    pack, samples, values = corpus.pack("test"), round(place.seconds * SAMPLE_RATE), {}
-    for size, own in scenes.items():
-        embeddings = Embeddings(OfClap(model.clap), text)
-        embeddings.add(own, model.embed_scenes(own, pack, place.bank, samples, f"{what} {size}src", told))
-        if size <= 2:
-            values[f"direction_{size}src"] = 100.0 * direction(embeddings)[0]
-        if size >= 2:
-            values[f"assignment_{size}src"] = 100.0 * assignment(embeddings)
+    embedder: Embedder, sets: list[RenderedSet], told: Array | None, text: dict[str, np.ndarray]
+) -> Values:  # fmt: skip
+    """Direction and assignment per scene of a model in a place; told, in place of the array of each room; text, vectors
+    of captions that it has read."""
+    values = {}
+    for sounds in sets:
+        heard = sounds if told is None else replace(sounds, arrays=[str(told)] * len(sounds.scenes))
+        values |= {name: 100.0 * own for name, own in binding(Embeddings(embedder, text).hear(heard)).items()}
     return values
 
 
-def told_ways(place: Place, model) -> dict[str, Array | None]:
+def told_ways(place: Place, embedder: Embedder) -> dict[str, Array | None]:
     """What a model is told in a place: the own array of each room first, the model's default, and what the place
     lists."""
-    if not model.clap.told:
+    if (default := getattr(embedder, "default_array", None)) is None:
         return {NEVER: None}
-    return {place.own: None, NOTHING: model.clap.array, **{words: array_of(words) for words in place.told}}
+    return {place.own: None, NOTHING: default, **{words: array_of(words) for words in place.told}}
 
 
 def figures(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, FixedSet]) -> Figures:
@@ -160,80 +151,37 @@ def draw(rows: Figures, tag: str, path: Path) -> None:
     )
 
 
-def header(args: argparse.Namespace, conf: GeneralizeConf) -> str:
-    """What the table is of: models, corpus, sizes, and the environment."""
-    scenes = ", ".join(f"{count} of {size}" for size, count in conf.scenes.items())
-    made = "; ".join(f"{key}: {value}" for key, value in environment().items())
-    return (
-        f"Models: {' '.join(map(str, args.models))}. Sounds: {args.data / 'test'}. {conf.rooms} rooms a place, "
-        f"seed {conf.seed}; scenes by number of sources: {scenes}. Intervals: 95%, over recordings.\n{made}"
-    )
-
-
-def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
-    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained models")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        help="Markdown table, written; beside it scenes' outcomes as JSON and a picture of the first model",
-    )
-    parser.add_argument("--conf", type=Path, nargs="+", default=[Path("conf/generalize.yaml")])
-    parser.add_argument("--nj", type=int, default=2, help="processes that simulate rooms")
-    parser.add_argument("--ngpu", type=int, default=0, help="1: encode on a GPU")
-    args = parser.parse_args()
-    if args.out.suffix == ".json":
-        raise DataError(f"--out is {args.out}; the outcomes get that name, so give it another suffix, such as .md")
-    require_gpus(args.ngpu)
-    return args
-
-
-def load_models(folders: list[Path], corpus: Corpus, ngpu: int) -> dict[str, tuple[Any, dict[str, np.ndarray]]]:
-    """Name -> model, and the vectors of the captions that it has read: most places share them."""
-    from spclap.engine.trained import load_training, require_clap
-
-    for folder in folders:
-        require_clap(folder)
-    names = [folder.name for folder in folders]
-    labels = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
-    return {label: (load_training(path, corpus, ngpu)[0], {}) for label, path in zip(labels, folders, strict=True)}
-
-
-def main() -> None:
-    args = options()
-    conf, corpus = load_config(GeneralizeConf, *args.conf), Corpus(args.data, args.dump)
-    require_corpus(args.data, args.dump)
-    models = load_models(args.models, corpus, args.ngpu)
+def run(models: dict[str, Embedder], corpus: Corpus, conf_files: list[Path], out: Path, nj: int) -> tuple[dict, str]:
+    """Outcomes of each place, model and what it is told, and their table; a picture of the first model goes into
+    `out`."""
+    conf = load_config(PlacesConf, *conf_files)
+    names = [Path(name).name for name in models]
+    tags = {name if names.count(Path(name).name) > 1 else Path(name).name: own for name, own in models.items()}
+    text: dict[str, dict] = {tag: {} for tag in tags}  # most places share captions
     with tempfile.TemporaryDirectory() as scratch:
-        found, tests, clips = {}, {}, load_datadir(args.data / "test")
-        if not (there := places(conf, corpus, Path(scratch), args.nj)):
-            raise DataError(f"{args.conf[-1]}: no places; name one, such as {{places: {{recipe: {{}}}}}}")
+        found, tests, clips = {}, {}, load_datadir(corpus.data / "test")
+        if not (there := places(conf, corpus, Path(scratch), nj)):
+            raise DataError(f"{conf_files[-1]}: no places; name one, such as {{places: {{recipe: {{}}}}}}")
         for name, place in there.items():
             sampler = SceneSampler(clips, place.bank, [place.sounds])
-            drawn = {size: sampler.fixed([conf.seed, 9], size, n, name) for size, n in place.scenes.items()}
-            tests[name] = FixedSet({set_name(size): corpus.recordings(own) for size, own in drawn.items()})
+            sets = []
+            for size, count in place.scenes.items():
+                scenes = sampler.fixed([conf.seed, 9], size, count, name)
+                what = f"{name}, {set_name(size)}"
+                sets.append(RenderedSet.of(what, scenes, corpus, place.bank, "test", place.seconds))
+            tests[name] = FixedSet({set_name(own.scenes[0].size): own.recordings for own in sets})
             found[name] = {
-                (tag, way): outcomes(model, corpus, place, drawn, f"{name}, {tag} told {way}", told, text)
-                for tag, (model, text) in models.items()
+                (tag, way): outcomes(model, sets, told, text[tag])
+                for tag, model in tags.items()
                 for way, told in told_ways(place, model).items()
             }
     rows = figures(found, tests)
-    text = header(args, conf) + "\n\n" + table(rows)
-    plain = {
-        place: [
-            {"model": tag, "told": way, **{m: v.astype(int).tolist() for m, v in values.items()}}
-            for (tag, way), values in ways.items()
-        ]
+    out.mkdir(parents=True, exist_ok=True)
+    draw(rows, next(iter(tags)), out / "places.png")
+    scenes = ", ".join(f"{count} of {size}" for size, count in conf.scenes.items())
+    about = f"{conf.rooms} rooms a place, seed {conf.seed}; scenes by number of sources: {scenes}."
+    kept = {
+        place: [{"model": tag, "told": way, **values} for (tag, way), values in ways.items()]
         for place, ways in found.items()
     }
-    atomic_write_text(args.out.with_suffix(".json"), json.dumps(plain) + "\n")
-    draw(rows, next(iter(models)), args.out.with_suffix(".png"))
-    atomic_write_text(args.out, text + "\n")
-    print(text)
-
-
-if __name__ == "__main__":
-    run_main(main)
+    return kept, f"{table(rows)}\n\n{about} Intervals: 95%, over recordings."

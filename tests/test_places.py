@@ -11,9 +11,9 @@ from programs import run
 from small_training import train
 from test_sofa import RATE, delay_of, late, toy_sofa
 
-from spclap.bin.generalize import GeneralizeConf, places
 from spclap.data.datadir import load_datadir
 from spclap.engine.trained import load_training
+from spclap.evaluate.benchmarks.places import PlacesConf, places
 from spclap.scene.sampler import SceneSampler
 from spclap.space.array import array_of
 
@@ -32,13 +32,14 @@ def models(corpus, tmp_path_factory):
     return [folder / "told", folder / "other"]
 
 
-def generalize(corpus, models, out, *options, **changes):
-    conf = out.parent / "generalize.yaml"
+def score(corpus, models, out, *options, **changes):
+    """Into the folder `out`, with the configuration beside it."""
+    conf = out.with_suffix(".yaml")
     places = {"same": {}, "XY": {"arrays": {"xy:90": 1}, "told": ["pair:0.3"]}}
     values = {"seed": 0, "rooms": 2, "scenes": {1: 12, 2: 12}, "places": places, "measured": {}}
     conf.write_text(yaml.safe_dump({**values, **changes}, sort_keys=False))
-    given = ["--data", corpus.data, "--dump", corpus.dump, "--models", *models, "--out", out, "--conf", conf]
-    return run("spclap.bin.generalize", *given, *options)
+    given = ["--data", corpus.data, "--dump", corpus.dump, "--out", out, "--conf", conf]
+    return run("spclap.cli", "score", *models, "--benchmark", "places", *given, *options)
 
 
 def rows(path) -> list[list[str]]:
@@ -51,27 +52,27 @@ WAYS = {"same": ["its own", "nothing"], "XY": ["its own", "nothing", "pair:0.3"]
 
 
 def test_every_place_model_and_way_has_its_line(corpus, models, tmp_path):
-    result = generalize(corpus, models, tmp_path / "table.md")
+    result = score(corpus, models, tmp_path / "out")
     assert result.returncode == 0, result.stderr[-2000:]
-    lines = rows(tmp_path / "table.md")
+    lines = rows(tmp_path / "out" / "table.md")
     ways = {"told": WAYS, "other": dict.fromkeys(WAYS, ["(cannot be)"])}
     expected = [[place, tag, way] for place in WAYS for tag in ways for way in ways[tag][place]]
     assert [line[:3] for line in lines] == expected
-    kept = json.loads((tmp_path / "table.json").read_text())
+    kept = json.loads((tmp_path / "out" / "outcomes.json").read_text())
     found = {(place, row["model"], row["told"]): row for place, rows in kept.items() for row in rows}
     for place, tag, way, *cells in lines:
         for metric, cell in zip(("direction_1src", "direction_2src", "assignment_2src"), cells, strict=True):
             values = np.array(found[place, tag, way][metric])
             assert len(values) == 12 and float(cell.split()[0]) == pytest.approx(values.mean(), abs=0.06)
-    assert f"Models: {models[0]} {models[1]}." in (tmp_path / "table.md").read_text()
-    assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
+    assert f"Models: {models[0]} {models[1]}." in (tmp_path / "out" / "table.md").read_text()
+    assert (tmp_path / "out" / "places.png").read_bytes().startswith(b"\x89PNG")
 
 
 @torch.no_grad()
 def test_a_place_is_heard_through_its_array_and_told_what_is_said(corpus, models, tmp_path):
     values = {"same": {}, "XY": {"arrays": {"xy:90": 1}}, "spheres": {"arrays": {"sphere:0.07-0.1": 1}}}
     measured = {"head": {"path": str(toy_sofa(tmp_path / "head.sofa"))}, "gone": {"path": str(tmp_path / "none.sofa")}}
-    conf = GeneralizeConf(seed=0, rooms=2, scenes={1: 1}, places=values, measured=measured)
+    conf = PlacesConf(seed=0, rooms=2, scenes={1: 1}, places=values, measured=measured)
     found = places(conf, corpus, tmp_path / "banks", nj=1)
     arrays = {name: {place.bank.array(room) for room in place.bank.rooms()} for name, place in found.items()}
     assert arrays["same"] == {array_of("pair:0.17")} and arrays["XY"] == {array_of("xy:90")}
@@ -90,18 +91,18 @@ def test_a_place_is_heard_through_its_array_and_told_what_is_said(corpus, models
 
 def test_models_of_one_name_are_told_apart_by_their_folders(corpus, models, tmp_path):
     shutil.copytree(models[0], tmp_path / "told")
-    result = generalize(corpus, [models[0], tmp_path / "told"], tmp_path / "table.md", places={"same": {}})
+    result = score(corpus, [models[0], tmp_path / "told"], tmp_path / "out", places={"same": {}})
     assert result.returncode == 0, result.stderr[-2000:]
     for tag in (models[0], tmp_path / "told"):
-        assert f"| same | {tag} | " in (tmp_path / "table.md").read_text()
+        assert f"| same | {tag} | " in (tmp_path / "out" / "table.md").read_text()
 
 
 def test_measured_heads_are_places_too_and_those_that_are_not_there_are_left_out(corpus, models, tmp_path):
     head = {"path": str(toy_sofa(tmp_path / "head.sofa"))}
     measured = {"anechoic": head, "tail": {**head, "rt60": [0.1, 0.2]}, "gone": {"path": "none.sofa"}}
-    result = generalize(corpus, models[:1], tmp_path / "table.md", places={}, measured=measured)
+    result = score(corpus, models[:1], tmp_path / "out", places={}, measured=measured)
     assert result.returncode == 0, result.stderr[-2000:]
-    assert [line[0] for line in rows(tmp_path / "table.md")] == ["anechoic"] * 2 + ["tail"] * 2
+    assert [line[0] for line in rows(tmp_path / "out" / "table.md")] == ["anechoic"] * 2 + ["tail"] * 2
     assert "none.sofa is not there, so `gone` is left out" in result.stderr
 
 
@@ -118,10 +119,8 @@ def test_bad_input_is_named_and_nothing_is_written(corpus, models, tmp_path):
         ({"places": {"a": {"told": "ortf"}}}, "told is ortf; it must be a list"),
         ({"places": {"a": {"seconds": 0.01}}}, "seconds is 0.01; it must be 0.1 or more"),
     ):
-        result = generalize(corpus, models, tmp_path / "table.md", **changes)
+        result = score(corpus, models, tmp_path / "out", **changes)
         assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr
-    result = generalize(corpus, [tmp_path / "none"], tmp_path / "table.md")
-    assert result.returncode == 1 and "run stages 3 and 4" in result.stderr
-    result = generalize(corpus, models, tmp_path / "table.json")
-    assert result.returncode == 1 and "give it another suffix" in result.stderr
-    assert not (tmp_path / "table.md").exists()
+    result = score(corpus, [tmp_path / "none"], tmp_path / "out")
+    assert result.returncode == 1 and "none: no training, model directory or CLAP of transformers" in result.stderr
+    assert not (tmp_path / "out").exists()
