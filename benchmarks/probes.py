@@ -14,15 +14,18 @@ import numpy as np
 from spclap.engine.trained import load_training
 from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.intervals import Clusters, shown
-from spclap.evaluate.protocols import Embeddings, true_caption
+from spclap.evaluate.protocols import Embeddings
 from spclap.evaluate.seld import seld_outcomes
+from spclap.scene.caption import true_caption
 from spclap.scene.corpus import Corpus
+from spclap.scene.frozen import RenderedSet
 
 
 def vectors(model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.ndarray]:
     """Audio and text vectors of scenes, each (n, dim)."""
-    audio = model.embed_scenes(scenes, corpus.pack(split), corpus.bank(split), corpus.samples, split)
-    return {"audio": audio, "text": Embeddings(OfClap(model.clap)).text([true_caption(scene) for scene in scenes])}
+    sounds = RenderedSet.of(split, scenes, corpus, corpus.bank(split), split, corpus.simu.scenes.seconds)
+    found = Embeddings(OfClap(model.clap)).hear(sounds)
+    return {"audio": found.audio, "text": found.text([true_caption(scene) for scene in scenes])}
 
 
 def read_out(

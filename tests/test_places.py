@@ -5,15 +5,15 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from programs import run
 from small_training import train
 from test_sofa import RATE, delay_of, late, toy_sofa
 
 from spclap.data.datadir import load_datadir
-from spclap.engine.trained import load_training
 from spclap.evaluate.benchmarks.places import PlacesConf, places
+from spclap.evaluate.embedder import load_embedder
+from spclap.scene.frozen import RenderedSet
 from spclap.scene.sampler import SceneSampler
 from spclap.space.array import array_of
 
@@ -68,7 +68,6 @@ def test_every_place_model_and_way_has_its_line(corpus, models, tmp_path):
     assert (tmp_path / "out" / "places.png").read_bytes().startswith(b"\x89PNG")
 
 
-@torch.no_grad()
 def test_a_place_is_heard_through_its_array_and_told_what_is_said(corpus, models, tmp_path):
     values = {"same": {}, "XY": {"arrays": {"xy:90": 1}}, "spheres": {"arrays": {"sphere:0.07-0.1": 1}}}
     measured = {"head": {"path": str(toy_sofa(tmp_path / "head.sofa"))}, "gone": {"path": str(tmp_path / "none.sofa")}}
@@ -80,11 +79,15 @@ def test_a_place_is_heard_through_its_array_and_told_what_is_said(corpus, models
     assert "gone" not in found
     for azimuth, response in zip(found["head"].bank.table.azimuth, found["head"].bank.rirs, strict=True):
         assert delay_of(response) == pytest.approx(late(azimuth), abs=1.1 / RATE)
-    model, scenes = load_training(models[0], corpus)[0], {}
+    model = load_embedder(str(models[0]))
     sampler = SceneSampler(load_datadir(corpus.data / "test"), found["XY"].bank, [found["XY"].sounds])
     scenes = sampler.fixed([0], 1, 3, "x")
-    ask = (scenes, corpus.pack("test"), found["XY"].bank, corpus.samples, "x")
-    own, told, other = (model.embed_scenes(*ask, array) for array in (None, array_of("xy:90"), array_of("pair:0.17")))
+    sounds = RenderedSet.of("x", scenes, corpus, found["XY"].bank, "test", 1.0)
+    ways = {"own": None, "told": array_of("xy:90"), "other": array_of("pair:0.17")}
+    own, told, other = (
+        model.embed_audio(sounds.waves(slice(None)), RATE, sounds.arrays if array is None else array)
+        for array in ways.values()
+    )
     np.testing.assert_array_equal(own, told)
     assert np.abs(own - other).max() > 1e-4
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from spclap.data.datadir import SPLITS, load_datadir
-from spclap.data.pack import ClipPack
 from spclap.data.progress import progress
-from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
+from spclap.engine.batches import Batch, FixedScenes, FreshScenes
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.engine.made import tokenizer
 from spclap.engine.precision import kinds_in_bfloat16
@@ -29,12 +27,9 @@ from spclap.model.blocks import ClauseTargets, distance, places_of
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.model.text_encoder import TEXT_ENCODERS
-from spclap.scene.bank import RirBank
 from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import fits
-from spclap.scene.scene import Scene
-from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
 from spclap.space.family import belongs
 from spclap.space.wording import TEMPLATE
@@ -66,19 +61,6 @@ class ClapModel(SceneModel):
         fixed = self.listen(FixedScenes(corpus, split, [size], sounds=sounds))
         batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{split} {size}src"))
         return torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy()
-
-    @torch.no_grad()
-    def embed_scenes(
-        self, scenes: list[Scene], pack: ClipPack, bank: RirBank, samples: int, what: str, told: Array | None = None
-    ) -> np.ndarray:
-        """Audio vectors (n, dim) of scenes of any RIR bank; `what` names the progress bar; `told`, an array that the
-        model is told in place of that of each room."""
-        rows = []
-        for first in progress(range(0, len(scenes), AT_ONCE), desc=what):
-            batch = collate(as_they_are(scenes[first : first + AT_ONCE]), pack, bank, samples)
-            batch = batch if told is None else replace(batch, arrays=[told])
-            rows.append(self.vectors(batch.to(self.device)).cpu())
-        return torch.cat(rows).numpy()
 
 
 class ClapTraining(ClapModel):
