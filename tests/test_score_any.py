@@ -88,6 +88,9 @@ def test_curves_take_every_scene_of_two_sources_once(scored, folder):
         assert sum(point["n"] for point in points.values()) == 24, name
         mean = sum(point["n"] * point["value"] for point in points.values()) / 24
         assert mean == pytest.approx(scored[0]["models"][MODEL]["figures"]["assignment_2src"]["value"])
+    assert set(curves) == {"angle", "level", "kinds", "array", "rt60", "distance"}
+    rt60 = [float(room["rt60"]) for room in two.rooms]
+    assert curves["rt60"]["0.1 to 0.2 s"]["n"] == sum(0.1 < one <= 0.2 for one in rt60)
     near = [s for s in two.scenes if abs(s.sources[0].azimuth - s.sources[1].azimuth) < 36]
     assert curves["angle"]["1 of 4 steps apart"]["n"] >= len(near)
 
@@ -109,7 +112,9 @@ def test_a_control_above_chance_is_a_warning(folder):
     that is."""
     whole = read_frozen(folder)[0]
     rows = list({scene.sources[0].caption: row for row, scene in enumerate(whole.scenes)}.values())
-    kept = {key: [getattr(whole, key)[row] for row in rows] for key in ("scenes", "recordings", "arrays", "files")}
+    kept = {
+        key: [getattr(whole, key)[row] for row in rows] for key in ("scenes", "recordings", "arrays", "rooms", "files")
+    }
     sets, wanted = [replace(whole, **kept)], {true_caption(whole.scenes[row]) for row in rows}
     text = defaultdict(lambda: np.array([1.0, 0.0]), {caption: np.array([1.0, 1.0]) for caption in wanted})
     found = outcomes(Given({scene.id: np.array([0.1, 1.0]) for scene in whole.scenes}, text), sets)

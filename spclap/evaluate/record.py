@@ -40,11 +40,10 @@ class Figures:
         """Curve -> point -> figure of assignment of two sources."""
         out: dict[str, dict] = {}
         for name, points in curves(self.sets).items():
-            for point, places in sorted(points.items()):
-                rows = np.array([row for _, row in places])
-                own = self.sets[places[0][0]]
-                clusters = Clusters([own.recordings[row] for row in rows])
-                values = 100.0 * outcomes[f"assignment_{own.name}"][rows]
+            recordings = self.clusters["2src"].recordings
+            for point, rows in sorted(points.items(), key=lambda own: natural(own[0])):
+                clusters = Clusters([recordings[row] for row in rows])
+                values = 100.0 * outcomes["assignment_2src"][rows]
                 interval = dict(zip(("value", "low", "high"), clusters.mean(values, 100.0), strict=True))
                 out.setdefault(name, {})[point] = {**interval, "n": len(rows), **self._sizes(clusters)}
         return out
@@ -52,6 +51,12 @@ class Figures:
     @staticmethod
     def _sizes(clusters: Clusters) -> dict[str, int]:
         return {"recordings": clusters.count}
+
+
+def natural(text: str) -> list:
+    """Sorts what begins with a number by it."""
+    first = text.split()[0]
+    return [0, float(first), ""] if first.lstrip("-").replace(".", "", 1).isdigit() else [1, 0.0, text]
 
 
 def warnings(models: dict[str, dict], blind: Sequence[str]) -> list[str]:

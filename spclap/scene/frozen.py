@@ -33,13 +33,15 @@ PEAK = 0.99  # of full scale, at most
 class SceneSet:
     """Scenes of one number of sources with their sound: what a benchmark asks about.
 
-    recordings: what each scene was made of, for intervals; arrays: the words for what hears each.
+    recordings: what each scene was made of, for intervals; arrays: the words for what hears each; rooms: `rt60`, s, and
+    `distance` of the farthest source, m, of each, as far as they are known.
     """
 
     name: str
     scenes: list[Scene]
     recordings: list[tuple[str, ...]]
     arrays: list[str]
+    rooms: list[dict[str, float]]
 
     def waves(self, rows: slice) -> np.ndarray:
         """(n, channels, T) at SAMPLE_RATE."""
@@ -58,11 +60,22 @@ class RenderedSet(SceneSet):
     @classmethod
     def of(cls, name: str, scenes: list[Scene], corpus: Corpus, bank: RirBank, split: str, seconds: float):
         arrays = [str(bank.array(scene.room)) for scene in scenes]
-        return cls(name, scenes, corpus.recordings(scenes), arrays, corpus, bank, split, round(seconds * SAMPLE_RATE))
+        rooms, samples = [_room(scene, bank) for scene in scenes], round(seconds * SAMPLE_RATE)
+        return cls(name, scenes, corpus.recordings(scenes), arrays, rooms, corpus, bank, split, samples)
 
     def waves(self, rows: slice) -> np.ndarray:
         items = [(scene, [tuple(range(scene.size))]) for scene in self.scenes[rows]]
         return rendered(items, self.corpus.pack(self.split), self.bank, self.samples).numpy()
+
+
+def _room(scene: Scene, bank: RirBank) -> dict[str, float]:
+    """What a bank says of the room of a scene."""
+    rows = bank.table.loc[[source.rir for source in scene.sources]]
+    out = {"rt60": float(rows.rt60.iloc[0])} if "rt60" in rows else {}
+    if {"source", "middle"} <= set(rows):
+        away = [np.subtract(json.loads(row.source), json.loads(row.middle))[:2] for row in rows.itertuples()]
+        out["distance"] = float(np.linalg.norm(away, axis=1).max())
+    return out
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ def _written(folder: Path, own: SceneSet, row: int) -> str:
     scale = min(1.0, PEAK / max(float(np.abs(wave).max()), 1e-9))
     soundfile.write(folder / name, (scale * wave).T, SAMPLE_RATE, subtype="PCM_24")
     about = {"audio": name, "array": own.arrays[row], "recordings": own.recordings[row], "scale": scale}
-    about["caption"] = true_caption(scene)
+    about |= {"caption": true_caption(scene), **own.rooms[row]}
     return json.dumps({"id": scene.id, **about, **scene.recording}) + "\n"
 
 
@@ -120,6 +133,7 @@ def read_frozen(folder: Path) -> list[FrozenSet]:
                 [scenes[row] for row in rows],
                 [tuple(lines[row]["recordings"]) for row in rows],
                 [lines[row]["array"] for row in rows],
+                [{key: lines[row][key] for key in ("rt60", "distance") if key in lines[row]} for row in rows],
                 [inside(folder, lines[row]["audio"]) for row in rows],
             )
         )

@@ -132,8 +132,13 @@ def smallest_angle(scene: Scene) -> str:
 def level_ratio(scene: Scene) -> str:
     """The first source's level over the loudest other's, as a range in dB."""
     first, *others = (source.gain_db for source in scene.sources)
-    bin_ = int(np.clip(np.searchsorted(LEVELS, first - max(others)), 1, len(LEVELS) - 1))
-    return f"{LEVELS[bin_ - 1]:+.0f} to {LEVELS[bin_]:+.0f} dB"
+    return within(first - max(others), LEVELS, "dB")
+
+
+def within(value: float, edges: Sequence[float], unit: str) -> str:
+    """The range that a value lies in; beyond the last edge, the last one."""
+    after = int(np.clip(np.searchsorted(edges, value), 1, len(edges) - 1))
+    return f"{edges[after - 1]:g} to {edges[after]:g} {unit}"
 
 
 def kinds(scene: Scene) -> str:
@@ -141,17 +146,18 @@ def kinds(scene: Scene) -> str:
     return "kinds that differ" if len(set(labels)) == len(labels) else "one kind twice"
 
 
-CURVES: dict[str, Callable[[Scene], str]] = {"angle": smallest_angle, "level": level_ratio, "label": kinds}
+CURVES: dict[str, Callable[[Scene], str]] = {"angle": smallest_angle, "level": level_ratio, "kinds": kinds}
+ROOMS = {"rt60": ((0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8), "s"), "distance": ((0.0, 1.0, 1.25, 1.5, 2.0, 4.0), "m")}
 
 
-def curves(sets: Sequence[SceneSet]) -> dict[str, dict[str, list[list[int]]]]:
-    """Curve -> point -> [index of the set, row] of the scenes of two sources that belong to it; `array` is one too."""
-    out: dict[str, dict[str, list[list[int]]]] = {}
-    for number, sounds in enumerate(sets):
-        if sounds.scenes[0].size != 2:
-            continue
-        for row, scene in enumerate(sounds.scenes):
-            points = {name: of(scene) for name, of in CURVES.items()} | {"array": sounds.arrays[row]}
-            for name, point in points.items():
-                out.setdefault(name, {}).setdefault(point, []).append([number, row])
+def curves(sets: Sequence[SceneSet]) -> dict[str, dict[str, list[int]]]:
+    """Curve -> point -> rows that belong to it, of the set of two sources; {} if there is none. `array`, `rt60` and
+    `distance` are curves too."""
+    two = next((sounds for sounds in sets if sounds.scenes[0].size == 2), None)
+    out: dict[str, dict[str, list[int]]] = {}
+    for row, scene in enumerate(two.scenes if two else []):
+        points = {name: of(scene) for name, of in CURVES.items()} | {"array": two.arrays[row]}
+        points |= {name: within(two.rooms[row][name], *how) for name, how in ROOMS.items() if name in two.rooms[row]}
+        for name, point in points.items():
+            out.setdefault(name, {}).setdefault(point, []).append(row)
     return out
