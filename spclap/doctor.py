@@ -93,7 +93,7 @@ def _heard(stereo: torch.Tensor, about: tuple, findings: list[Finding], directio
     recognise = Recogniser()
     found, inverted = recognise(stereo), recognise(stereo * torch.tensor([[1.0], [-1.0]]))
     presence = Presence()
-    if not all(presence(stereo[None], recognise.arrays[found.best(kind)]) for kind in KINDS):
+    if not all(presence(stereo[None], [recognise.arrays[found.best(kind)]]) for kind in KINDS):
         findings.append(Finding("nothing", "nothing but noise is heard: no wave comes from anywhere"))
     if found.cells < CELLS:
         return Report(*about, findings, {})

@@ -124,20 +124,26 @@ class SpatialCLAP:
         """A recording window by window, one after the other, the last one at its end; `window` s, `scene_seconds` if
         not given. DataError as of `embed_audio`, at the end of the recording if need be."""
         stream, array = _stream(recording, sample_rate, name), self.told(array)
-        parts = windows(stream, self.sample_rate, self.scene_seconds, window)
+        parts = self._windows(stream, window)
+        while batch := list(islice(parts, AT_ONCE)):
+            yield from self._hear(batch, [array])
+
+    def _windows(self, stream: Stream, window: float | None = None) -> Iterator[Window]:
         with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
-            while batch := list(islice(parts, AT_ONCE)):
-                yield from self._hear(batch, array)
-                bar.update(batch[-1].end - bar.n)
+            for part in windows(stream, self.sample_rate, self.scene_seconds, window):
+                yield part
+                bar.update(part.end - bar.n)
 
     @torch.inference_mode()
-    def _hear(self, batch: list[Window], array: Array) -> list[Heard]:
-        sounding = [part.audio for part in batch if part.audio is not None]
+    def _hear(self, batch: list[Window], arrays: list[Array]) -> list[Heard]:
+        """Windows heard by `arrays`, that of each or one for all."""
+        rows = [row for row, part in enumerate(batch) if part.audio is not None]
         found = iter(())
-        if sounding:
-            stereo = torch.from_numpy(np.stack(sounding))
-            vectors = self.clap.embed_audio(stereo.to(self.device), [array]).float().cpu().numpy()
-            found = iter(zip(vectors, self._presence(stereo, array).tolist(), strict=True))
+        if rows:
+            stereo = torch.from_numpy(np.stack([batch[row].audio for row in rows]))
+            own = arrays if len(arrays) == 1 else [arrays[row] for row in rows]
+            vectors = self.clap.embed_audio(stereo.to(self.device), own).float().cpu().numpy()
+            found = iter(zip(vectors, self._presence(stereo, own).tolist(), strict=True))
         heard = ((None, False) if part.audio is None else next(found) for part in batch)
         return [
             Heard(part.start, part.end, vector, part.energy, some)
@@ -148,9 +154,9 @@ class SpatialCLAP:
         self,
         recordings: Recording | Sequence[Recording],
         sample_rate: int | None = None,
-        array: Array | str | None = None,
+        array: Array | str | Sequence[Array | str] | None = None,
     ) -> np.ndarray:
-        """Recordings -> (n, dim).
+        """Recordings -> (n, dim); array, what heard all of them, or a list of what heard each.
 
         The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy. A
         line says so where nothing but noise is heard.
@@ -159,20 +165,30 @@ class SpatialCLAP:
         recordings = _listed(recordings)
         if not len(recordings):
             raise DataError("no recordings; give at least one")
-        array = self.told(array)
-        rows = (self.listen(item, sample_rate, None, f"recording {i}", array) for i, item in enumerate(recordings))
-        vectors, something = zip(*map(self._pooled, rows), strict=True)
-        for index in np.flatnonzero(~np.array(something)):
-            logging.warning("%s: nothing but noise is heard", _name(recordings[index], index))
-        return np.stack(vectors)
+        several = isinstance(array, Sequence) and not isinstance(array, str)
+        arrays = [self.told(one) for one in (array if several else [array])]
+        if len(arrays) not in (1, len(recordings)):
+            raise DataError(f"array lists {len(arrays)} for {len(recordings)} recordings; give one for each, or one")
+        pools = [_Pool(self.clap.dim) for _ in recordings]
+        parts = self._parts(recordings, sample_rate)
+        while batch := list(islice(parts, AT_ONCE)):
+            rows, windows_ = zip(*batch, strict=True)
+            heard = self._hear(list(windows_), arrays if len(arrays) == 1 else [arrays[row] for row in rows])
+            for row, one in zip(rows, heard, strict=True):
+                pools[row].add(one)
+        for row, pool in enumerate(pools):
+            if not pool.something:
+                logging.warning("%s: nothing but noise is heard", _name(recordings[row], row))
+        return np.stack([pool.vector for pool in pools])
 
-    def _pooled(self, windows: Iterator[Heard]) -> tuple[np.ndarray, bool]:
-        total, count, something = np.zeros(self.clap.dim), 0, False
-        for heard in windows:
-            something |= heard.something
-            if heard.vector is not None:
-                total, only, count = total + heard.energy * heard.vector, heard.vector, count + 1
-        return only if count == 1 else (total / np.linalg.norm(total)).astype(np.float32), something
+    def _parts(self, recordings: Sequence[Recording], sample_rate: int | None) -> Iterator[tuple[int, Window]]:
+        """The windows of all recordings, each with the number of its recording."""
+        for row, recording in enumerate(progress(recordings, desc="recordings")):
+            stream = _stream(recording, sample_rate, f"recording {row}")
+            for part in self._windows(stream):
+                yield row, part
+
+    get_audio_embeddings = embed_audio  # as others call it
 
     @cached_property
     def captioner(self) -> Captioner:
@@ -225,6 +241,26 @@ class SpatialCLAP:
                 rows.append(self.clap.embed_text(ids.to(self.device)).float().cpu().numpy())
                 bar.update(len(batch))
         return np.concatenate(rows)
+
+    get_text_embeddings = embed_text
+
+
+class _Pool:
+    """The mean of the vectors of a recording's windows, weighted by their energy."""
+
+    def __init__(self, dim: int):
+        self.total, self.only, self.count, self.something = np.zeros(dim), None, 0, False
+
+    def add(self, heard: Heard) -> None:
+        self.something |= heard.something
+        if heard.vector is not None:
+            self.total, self.only = self.total + heard.energy * heard.vector, heard.vector
+            self.count += 1
+
+    @property
+    def vector(self) -> np.ndarray:
+        """(dim,) of unit length; that of a single window to the bit."""
+        return self.only if self.count == 1 else (self.total / np.linalg.norm(self.total)).astype(np.float32)
 
 
 def _listed(recordings: Recording | Sequence[Recording]) -> Sequence[Recording]:

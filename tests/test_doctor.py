@@ -134,7 +134,7 @@ ARRAYS = ["pair:0.08", "pair:0.3", "ortf", "xy:90", "ms", "panned", "sphere:0.08
 
 
 def test_noise_is_nothing():
-    heard = [Presence()(noises(array, 40), array_of(array)).float().mean() for array in ARRAYS]
+    heard = [Presence()(noises(array, 40), [array_of(array)]).float().mean() for array in ARRAYS]
     assert np.mean(heard) <= 0.05 and max(heard) <= 0.1
 
 
@@ -143,7 +143,7 @@ def test_a_wave_in_noise_is_something(array):
     presence, alone = Presence(), noises(array, 4)
     waves = torch.stack([torch.from_numpy(recording(array, (azimuth,), 0.5)).float() for azimuth in (-80, -20, 0, 50)])
     waves = torch.nn.functional.pad(waves / waves.std(), (8000, 32000 - 16000))
-    assert presence(alone / alone.std() * 0.3 + waves, array_of(array)).all()
+    assert presence(alone / alone.std() * 0.3 + waves, [array_of(array)]).all()
 
 
 def test_noise_through_an_array_that_is_not_known_is_nothing_too():

@@ -102,8 +102,9 @@ def test_the_same_file_always_gives_the_same_bits(model, tmp_path):
         soundfile.write(tmp_path / f"{name}.wav", sound(seconds).T, RATE, subtype="FLOAT")
     a, b = tmp_path / "a.wav", tmp_path / "b.wav"
     alone = np.concatenate([model.embed_audio([a]), model.embed_audio([b])])
-    np.testing.assert_array_equal(alone, model.embed_audio([a, b]))
-    np.testing.assert_array_equal(alone[::-1], model.embed_audio([b, a]))
+    np.testing.assert_array_equal(alone, np.concatenate([model.embed_audio([a]), model.embed_audio([b])]))
+    np.testing.assert_allclose(alone, model.embed_audio([a, b]), atol=1e-6)
+    np.testing.assert_allclose(alone[::-1], model.embed_audio([b, a]), atol=1e-6)
     np.testing.assert_array_equal(alone[1], model.embed_audio(sound(AT_ONCE + 2.5), RATE)[0])
 
 
@@ -173,6 +174,19 @@ def test_a_recording_is_heard_through_the_array_that_is_said(told):
     np.testing.assert_allclose(parts[0].vector, ortf[0], atol=1e-6)
 
 
+def test_recordings_of_any_length_are_heard_together_as_they_are_alone(told):
+    """Their windows share batches, each with what heard its recording."""
+    lengths, words = (1.0, 3.3, 0.4, 12.0, 1.0), ("ortf", "xy:90", "pair:0.3", "ortf", "sphere:0.09")
+    recordings = [sound(seconds, seed) for seed, seconds in enumerate(lengths)]
+    together = told.embed_audio(recordings, RATE, array=words)
+    alone = [told.embed_audio(one, RATE, array=array)[0] for one, array in zip(recordings, words, strict=True)]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert np.abs(together[0] - told.embed_audio(recordings[0], RATE)[0]).max() > 1e-5
+    np.testing.assert_array_equal(told.get_audio_embeddings(recordings, RATE, words), together)
+    with pytest.raises(DataError, match="array lists 2 for 5 recordings; give one for each, or one"):
+        told.embed_audio(recordings, RATE, array=["ortf", "ortf"])
+
+
 def test_an_array_that_training_never_had_is_said_once(told, caplog, monkeypatch):
     monkeypatch.setattr(SpatialCLAP, "arrays", ["pair:0.08-0.30", "ortf"])
     told.embed_audio(sound(1.0), RATE, array="ortf")
@@ -191,7 +205,7 @@ def test_a_model_that_cannot_be_told_refuses_another_array(model, told):
         model.embed_audio(sound(1.0), RATE, array="ortf")
     with pytest.raises(DataError, match="array `quad` is none of: ortf"):
         told.embed_audio(sound(1.0), RATE, array="quad")
-    for array in (17, ["ortf"], Path("ortf")):
+    for array in (17, [17], Path("ortf")):
         with pytest.raises(DataError, match="give words, such as ortf"):
             told.embed_audio(sound(1.0), RATE, array=array)
 

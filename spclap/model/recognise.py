@@ -6,6 +6,7 @@ The sum over cells of -log(1 - match + SLACK) is, but for constants, the log lik
 level.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,11 @@ class Presence:
         self.front = MatchedSpectrum([0.0])
 
     @torch.no_grad()
-    def __call__(self, stereo: torch.Tensor, array: Array) -> torch.Tensor:
-        """(N, 2, T) -> (N,) bool."""
+    def __call__(self, stereo: torch.Tensor, arrays: Sequence[Array]) -> torch.Tensor:
+        """(N, 2, T), heard by `arrays`, that of each or one for all -> (N,) bool."""
         spectra = self.front.spectra(stereo)
-        factors = diffuse_factors(array, spectra.shape[-1]).permute(2, 0, 1)
-        white = torch.einsum("fcd,ndtf->nctf", torch.linalg.inv(factors), spectra)
+        factors = torch.stack([diffuse_factors(array, spectra.shape[-1]).permute(2, 0, 1) for array in arrays])
+        white = torch.einsum("nfcd,ndtf->nctf", torch.linalg.inv(factors).expand(len(stereo), -1, -1, -1), spectra)
         least = torch.minimum(*(anisotropy(covariances(x)) for x in (spectra, white)))
         return (least > RANK_ONE).sum(dim=2).amax(dim=1) >= WAVES
 
