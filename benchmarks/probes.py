@@ -13,12 +13,12 @@ import numpy as np
 
 from spclap.engine.trained import load_training
 from spclap.evaluate.embedder import OfClap
+from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings
 from spclap.evaluate.seld import seld_outcomes
 from spclap.scene.caption import true_caption
 from spclap.scene.corpus import Corpus
-from spclap.scene.frozen import RenderedSet
 
 
 def vectors(model, corpus: Corpus, split: str, scenes: list) -> dict[str, np.ndarray]:

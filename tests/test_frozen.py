@@ -9,8 +9,8 @@ from programs import run
 
 from spclap.errors import DataError
 from spclap.evaluate.benchmarks.scenes import asked
+from spclap.evaluate.frozen import RenderedSet, listed_captions, read_frozen, write_frozen
 from spclap.model.folders import sha256
-from spclap.scene.frozen import RenderedSet, listed_captions, read_frozen, write_frozen
 from spclap.space.array import array_of
 
 

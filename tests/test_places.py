@@ -12,10 +12,10 @@ from test_sofa import RATE, delay_of, late, toy_sofa
 
 from spclap.data.datadir import load_datadir
 from spclap.evaluate.benchmarks.places import PlacesConf, places
-from spclap.evaluate.embedder import load_embedder
-from spclap.scene.frozen import RenderedSet
+from spclap.evaluate.frozen import RenderedSet
 from spclap.scene.sampler import SceneSampler
 from spclap.space.array import array_of
+from spclap.verbs.models import load_embedder
 
 TOLD = {
     "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 4},

@@ -16,11 +16,11 @@ from spclap.errors import DataError
 from spclap.evaluate.adapters import Cues
 from spclap.evaluate.benchmarks.scenes import Given, chance, outcomes
 from spclap.evaluate.controls import CONTROLS, mirror_image
-from spclap.evaluate.embedder import load_embedder
+from spclap.evaluate.frozen import listed_captions, read_frozen
 from spclap.evaluate.intervals import Clusters
 from spclap.evaluate.record import recorded, scenes_that_show
 from spclap.scene.caption import true_caption
-from spclap.scene.frozen import listed_captions, read_frozen
+from spclap.verbs.models import load_embedder
 
 MODEL = "spclap.evaluate.adapters:Cues"
 

@@ -8,7 +8,7 @@ import torch
 
 from spclap.evaluate.embedder import Arrays, arrays_of, at_rate
 from spclap.model.content_encoder import YamNet, yamnet_classes
-from spclap.model.language import loading, offline
+from spclap.model.language import loading, offline, safely
 from spclap.model.recognise import Recogniser
 from spclap.model.text_encoder import HFText
 from spclap.space.array import SAMPLE_RATE, Array, array_of
@@ -27,8 +27,8 @@ class TransformersClap:
         from transformers import ClapModel, ClapProcessor
 
         with loading(f"{name}: no training, model directory or CLAP of transformers", "download it first"), offline():
-            self.model = ClapModel.from_pretrained(name).to(device).eval()
-            self.processor = ClapProcessor.from_pretrained(name)
+            self.model = ClapModel.from_pretrained(name, **safely(name)).to(device).eval()
+            self.processor = ClapProcessor.from_pretrained(name, **safely(name))
 
     @torch.inference_mode()
     def embed_audio(self, waves: np.ndarray, sample_rate: int, array: Arrays = None) -> np.ndarray:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spclap.evaluate.frozen import SceneSet
 from spclap.evaluate.protocols import Embeddings
-from spclap.scene.frozen import SceneSet
 from spclap.scene.scene import Scene
 from spclap.space.directions import DIRECTIONS
 

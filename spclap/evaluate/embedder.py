@@ -1,9 +1,6 @@
 """What can be scored: anything that hears recordings and reads captions into one space."""
 
-import importlib
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -59,24 +56,6 @@ def arrays_of(array: Arrays) -> list[Array]:
     return [array_of(one) if isinstance(one, str) else one for one in listed]
 
 
-def load_embedder(name: str, device: str = "cpu") -> Embedder:
-    """A training folder, a model directory, a folder or cached hub id of transformers' CLAP, or what the function of
-    `module:function` returns. DataError for anything else; nothing is downloaded."""
-    folder = Path(name)
-    if (folder / "done.json").is_file():
-        return _trained(folder, device)
-    if (folder / "SHA256SUMS").is_file():
-        from spclap.model.checkpoints import load_model
-
-        return OfClap(load_model(folder, device))
-    module, _, factory = name.partition(":")
-    if factory and not folder.exists():
-        return as_embedder(_made(module, factory), name)
-    from spclap.evaluate.adapters import TransformersClap
-
-    return TransformersClap(name, device)
-
-
 def as_embedder(model: object, name: str) -> Embedder:
     """`model` if it can be scored, under our names; DataError if it lacks one of NAMES."""
     found = {}
@@ -85,23 +64,3 @@ def as_embedder(model: object, name: str) -> Embedder:
             raise DataError(f"{name} gives a {type(model).__name__} without {own} or {other}; see docs/benchmark.md")
         found[own] = staticmethod(method)
     return type("Embedder", (), {**found, "default_array": getattr(model, "default_array", None)})()
-
-
-def _made(module: str, factory: str) -> object:
-    """What `factory` of a module returns, which is found from the working directory too."""
-    sys.path.insert(0, "")
-    try:
-        return getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DataError(f"{module}:{factory}: {error}; give module:function of a function without arguments") from error
-    finally:
-        sys.path.remove("")
-
-
-def _trained(folder: Path, device: str) -> OfClap:
-    from spclap.engine.trained import arguments, load_training, require_clap
-    from spclap.scene.corpus import Corpus
-
-    require_clap(folder)
-    args = arguments(folder)
-    return OfClap(load_training(folder, Corpus(args.data, args.dump), int(device != "cpu"))[0].clap)

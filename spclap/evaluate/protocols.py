@@ -12,10 +12,10 @@ from spclap.data.progress import progress
 from spclap.errors import DataError
 from spclap.evaluate import plots
 from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.frozen import SceneSet
 from spclap.evaluate.metrics import choose, of_unit, ranks
 from spclap.evaluate.results import set_name
 from spclap.scene.caption import scene_caption, true_caption
-from spclap.scene.frozen import SceneSet
 from spclap.scene.meaning import caption_width, fits, statements
 from spclap.scene.scene import Scene
 from spclap.space.array import SAMPLE_RATE

@@ -10,9 +10,9 @@ import numpy as np
 from spclap.data.files import atomic_path, atomic_write_text
 from spclap.errors import DataError
 from spclap.evaluate.benchmarks.scenes import Outcomes, Scored, chance, curves
+from spclap.evaluate.frozen import SceneSet
 from spclap.evaluate.intervals import Clusters
 from spclap.evaluate.results import figures, set_of
-from spclap.scene.frozen import SceneSet
 
 FORMAT = 1
 SHOWS = 3.0  # points that a reader may want to see a difference of

@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> None:
     from spclap.data.datadir import load_datadir
     from spclap.data.stamp import require_corpus
     from spclap.evaluate.benchmarks.scenes import asked
+    from spclap.evaluate.frozen import RenderedSet, write_frozen
     from spclap.scene.bank import RirBank
     from spclap.scene.corpus import Corpus
-    from spclap.scene.frozen import RenderedSet, write_frozen
     from spclap.scene.rooms import write_bank
     from spclap.scene.sampler import SceneSampler
 

@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     from spclap.bin import environment
     from spclap.data.files import atomic_write_text
-    from spclap.evaluate.embedder import load_embedder
+    from spclap.verbs.models import load_embedder
 
     if not (args.models or args.vectors):
         raise DataError("no model; give a MODEL, or --vectors with a file of vectors")
@@ -99,9 +99,9 @@ def _fusion(name: str) -> str:
 def _sets(args: argparse.Namespace) -> tuple[list, dict]:
     """Sets of scenes, and what they are."""
     from spclap.data.stamp import require_corpus, scenes_digest
+    from spclap.evaluate.frozen import RenderedSet, read_frozen
     from spclap.model.folders import SUMS, sha256
     from spclap.scene.corpus import Corpus
-    from spclap.scene.frozen import RenderedSet, read_frozen
 
     if args.scenes is not None:
         return read_frozen(args.scenes), {"scenes": str(args.scenes), "sha256": sha256(args.scenes / SUMS)}
@@ -120,7 +120,7 @@ def given(path: Path, folder: Path, sets: list):
     import numpy as np
 
     from spclap.evaluate.benchmarks.scenes import Given
-    from spclap.scene.frozen import listed_captions
+    from spclap.evaluate.frozen import listed_captions
 
     names = {"audio": [scene.id for own in sets for scene in own.scenes], "text": listed_captions(folder)}
     try:

@@ -14,13 +14,13 @@ from spclap.errors import DataError
 from spclap.evaluate import markdown, plots
 from spclap.evaluate.benchmarks.scenes import binding
 from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings
 from spclap.evaluate.results import FixedSet, set_name
 from spclap.scene.bank import RirBank
 from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
-from spclap.scene.frozen import RenderedSet
 from spclap.scene.heads import ANY_HEAD, MeasuredConf, write_head_bank
 from spclap.scene.rooms import write_bank
 from spclap.scene.sampler import SceneSampler

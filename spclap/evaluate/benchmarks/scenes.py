@@ -8,9 +8,9 @@ import numpy as np
 
 from spclap.evaluate.controls import CONTROLS, controlled
 from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.frozen import SceneSet
 from spclap.evaluate.protocols import Embeddings, assignment, direction, retrieval
 from spclap.scene.caption import true_caption
-from spclap.scene.frozen import SceneSet
 from spclap.scene.scene import Scene
 from spclap.space.directions import DIRECTIONS
 from spclap.space.words import HELD_OUT

@@ -11,11 +11,11 @@ from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
 from spclap.evaluate import markdown
 from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, own_retrieval
 from spclap.evaluate.results import Values, mean_over_seeds
 from spclap.scene.corpus import Corpus
-from spclap.scene.frozen import RenderedSet
 from spclap.scene.grid import Grid
 
 

@@ -1,0 +1,44 @@
+"""MODEL of the command line: whatever can be scored, by its name."""
+
+import importlib
+import sys
+from pathlib import Path
+
+from spclap.errors import DataError
+from spclap.evaluate.adapters import TransformersClap
+from spclap.evaluate.embedder import Embedder, OfClap, as_embedder
+from spclap.model.checkpoints import load_model
+from spclap.scene.corpus import Corpus
+
+
+def load_embedder(name: str, device: str = "cpu") -> Embedder:
+    """A training folder, a model directory, a folder or cached hub id of transformers' CLAP, or what the function of
+    `module:function` returns. DataError for anything else; nothing is downloaded."""
+    folder = Path(name)
+    if (folder / "done.json").is_file():
+        return _trained(folder, device)
+    if (folder / "SHA256SUMS").is_file():
+        return OfClap(load_model(folder, device))
+    module, _, factory = name.partition(":")
+    if factory and not folder.exists():
+        return as_embedder(_made(module, factory), name)
+    return TransformersClap(name, device)
+
+
+def _made(module: str, factory: str) -> object:
+    """What `factory` of a module returns, which is found from the working directory too."""
+    sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(f"{module}:{factory}: {error}; give module:function of a function without arguments") from error
+    finally:
+        sys.path.remove("")
+
+
+def _trained(folder: Path, device: str) -> OfClap:
+    from spclap.engine.trained import arguments, load_training, require_clap
+
+    require_clap(folder)
+    args = arguments(folder)
+    return OfClap(load_training(folder, Corpus(args.data, args.dump), int(device != "cpu"))[0].clap)
