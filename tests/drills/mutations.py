@@ -41,6 +41,7 @@ MODEL = "test_model.py"
 TRAIN = 'corpus.sampler("train"), corpus.pack("train"), corpus.bank("train")'
 TEST = TRAIN.replace("train", "test")
 # fmt: off
+SCORED = "test_score_any.py"
 MUTATIONS = [Mutation(*fields) for fields in (
     # data
     ("engine/batches.py", 'corpus.sampler("train", rooms, sounds)', 'corpus.sampler("test", rooms, sounds)',
@@ -290,11 +291,28 @@ MUTATIONS = [Mutation(*fields) for fields in (
      "sources alone have another level than the recording", "test_sounds.py"),
     ("model/content_encoder.py", "(found * weights).sum(dim=2) / weights.sum(dim=2)", "found.mean(2)",
      "silence counts as much as sound", "test_blocks.py"),
-    ("model/recognise.py", "fitting.max(dim=0)", "fitting.min(dim=0)", "the worst look counts", "test_doctor.py"),
+    ("model/recognise.py", "self.fitting(array, *heard).max(dim=0)", "self.fitting(array, *heard).min(dim=0)",
+     "the worst look counts", "test_doctor.py"),
     ("model/recognise.py", "for x in (spectra, white))", "for x in (spectra, spectra))", "a diffuse field is a wave",
      "test_doctor.py"),
     ("inference.py", "if heard.something else None", "if heard.vector is not None else None", "noise has a caption",
      "test_cli.py"),
+    # any model scored
+    ("evaluate/frozen.py", "scale = min(1.0, PEAK / max(float(np.abs(wave).max()), 1e-9))",
+     "scale = PEAK / np.abs(wave).max(axis=1, keepdims=True)", "channels of a frozen scene are scaled apart",
+     "test_frozen.py"),
+    ("evaluate/frozen.py", '    check_sums(folder, ["audio"], "set of scenes", "make it anew")\n', "",
+     "a changed set is read", "test_frozen.py"),
+    ("evaluate/controls.py", "return waves[:, ::-1]", "return waves", "exchanged channels are not", SCORED),
+    ("evaluate/controls.py", "azimuth=-s.azimuth", "azimuth=s.azimuth", "mirrored words, not places", SCORED),
+    ("evaluate/controls.py", "np.roll(x, 1, axis=0)", "x", "the control hears the scene itself", SCORED),
+    ("evaluate/record.py", 'figure["low"] > chance(metric)', 'figure["low"] > 100', "no warning of a control", SCORED),
+    ("evaluate/record.py", "recordings[row] for row in rows", "recordings[row] for row in range(len(rows))",
+     "curves with the intervals of other scenes", SCORED),
+    ("evaluate/adapters.py", "arrays[row % len(arrays)]", "arrays[0]", "cues of the first array alone", SCORED),
+    ("evaluate/metrics.py", "return vectors / lengths", "return vectors", "products of vectors for cosines", SCORED),
+    ("inference.py", "else [arrays[row] for row in rows])\n            for", "else arrays[:1])\n            for",
+     "a batch is heard through the first array", "test_inference.py"),
 )]
 # fmt: on
 
