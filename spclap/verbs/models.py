@@ -11,12 +11,12 @@ from spclap.model.checkpoints import load_model
 from spclap.scene.corpus import Corpus
 
 
-def load_embedder(name: str, device: str = "cpu") -> Embedder:
-    """A training folder, a model directory, a folder or cached hub id of transformers' CLAP, or what the function of
+def load_embedder(name: str, device: str = "cpu", corpus: Corpus | None = None) -> Embedder:
+    """A training folder, which reads the words of `corpus`, or of its own data if none is given, a model directory, a folder or cached hub id of transformers' CLAP, or what the function of
     `module:function` returns. DataError for anything else; nothing is downloaded."""
     folder = Path(name)
     if (folder / "done.json").is_file():
-        return _trained(folder, device)
+        return _trained(folder, device, corpus)
     if (folder / "SHA256SUMS").is_file():
         return OfClap(load_model(folder, device))
     module, _, factory = name.partition(":")
@@ -36,9 +36,10 @@ def _made(module: str, factory: str) -> object:
         sys.path.remove("")
 
 
-def _trained(folder: Path, device: str) -> OfClap:
+def _trained(folder: Path, device: str, corpus: Corpus | None) -> OfClap:
     from spclap.engine.trained import arguments, load_training, require_clap
 
     require_clap(folder)
     args = arguments(folder)
-    return OfClap(load_training(folder, Corpus(args.data, args.dump), int(device != "cpu"))[0].clap)
+    corpus = corpus or Corpus(args.data, args.dump)
+    return OfClap(load_training(folder, corpus, int(device != "cpu"))[0].clap)

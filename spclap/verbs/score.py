@@ -37,6 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     from spclap.bin import environment
     from spclap.data.files import atomic_write_text
+    from spclap.scene.corpus import Corpus
     from spclap.verbs.models import load_embedder
 
     if not (args.models or args.vectors):
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> None:
         raise DataError("--vectors are of a frozen set; give --scenes")
     if args.benchmark != "scenes" and args.scenes is not None:
         raise DataError(f"--benchmark {args.benchmark} draws its own scenes; give --data and --dump, no --scenes")
-    models = {name: load_embedder(name, args.device) for name in args.models}
+    corpus = None if args.scenes is not None else Corpus(args.data, args.dump)
+    models = {name: load_embedder(name, args.device, corpus) for name in args.models}
     text = _binding(args, models) if args.benchmark == "scenes" else _of_corpus(args, models)
     made = "; ".join(f"{key}: {value}" for key, value in environment().items())
     atomic_write_text(args.out / "table.md", f"{text}\n\n- {made}\n")
