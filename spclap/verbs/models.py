@@ -12,8 +12,11 @@ from spclap.scene.corpus import Corpus
 
 
 def load_embedder(name: str, device: str = "cpu", corpus: Corpus | None = None) -> Embedder:
-    """A training folder, which reads the words of `corpus`, or of its own data if none is given, a model directory, a folder or cached hub id of transformers' CLAP, or what the function of
-    `module:function` returns. DataError for anything else; nothing is downloaded."""
+    """A training folder, a model directory, a folder or cached hub id of transformers' CLAP, or what the function of
+    `module:function` returns. DataError for anything else; nothing is downloaded.
+
+    Args: corpus, whose data a training is used on, its own if none is given.
+    """
     folder = Path(name)
     if (folder / "done.json").is_file():
         return _trained(folder, device, corpus)
