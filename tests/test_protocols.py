@@ -68,7 +68,7 @@ def test_retrieval(embeddings, monkeypatch):
     """Right is what says the same; each text stands in the gallery once."""
     meanings = [frozenset((s.clip, s.direction) for s in scene.sources) for scene in embeddings.scenes]
     texts = {truth(scene): meaning for scene, meaning in zip(embeddings.scenes, meanings, strict=True)}
-    monkeypatch.setattr(protocols, "_parts", lambda count: [slice(0, 7), slice(7, count)])
+    monkeypatch.setattr(protocols, "_parts", lambda count, at_once=7: [slice(0, 7), slice(7, count)])
     a2t, t2a = retrieval(embeddings)
     assert len(a2t) == len(t2a) == 40
     for row, (audio, meaning) in enumerate(zip(embeddings.audio, meanings, strict=True)):

@@ -23,6 +23,8 @@ from spclap.space.directions import DIRECTIONS
 from spclap.space.wording import TEMPLATE, Words
 from spclap.space.words import HELD_OUT
 
+AT_ONCE = 256  # scenes that are ranked together
+
 
 class Embeddings:
     """Audio vectors of scenes of one size, and the text vectors that protocols ask for.
@@ -99,12 +101,14 @@ def retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     scenes, captions = embeddings.scenes, list(map(true_caption, embeddings.scenes))
     said, true = statements([(scene, range(scene.size)) for scene in scenes], caption_width(scenes))
     texts, who = np.unique(captions, return_inverse=True)
-    owner, audio, text = torch.from_numpy(who), embeddings.audio, embeddings.text(texts.tolist())
+    audio, text = embeddings.audio, embeddings.text(texts.tolist())
+    told = torch.cat([said.flatten(1), torch.from_numpy(who)[:, None]], dim=1).unique(dim=0)  # each statement once
+    said, owner = told[:, :-1].unflatten(1, said.shape[1:]), told[:, -1]
     a2t, t2a = np.empty(len(scenes), dtype=int), np.empty(len(texts), dtype=int)
     for rows in _parts(len(scenes)):
         right = _any_of(fits(said, true[rows]), owner, len(texts))
         a2t[rows] = ranks(audio[rows] @ text.T, right)
-    for rows in _parts(len(texts)):
+    for rows in _parts(len(texts), max(AT_ONCE * len(texts) // len(said), 1)):
         mine = (owner >= rows.start) & (owner < rows.stop)
         right = _any_of(fits(said[mine], true), owner[mine] - rows.start, len(texts[rows]))
         t2a[rows] = ranks(text[rows] @ audio.T, right.T)
@@ -125,7 +129,7 @@ def own_retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     return a2t, t2a
 
 
-def _parts(count: int, at_once: int = 256) -> list[slice]:
+def _parts(count: int, at_once: int = AT_ONCE) -> list[slice]:
     return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
 
 
