@@ -47,7 +47,7 @@ class Row(NamedTuple):
     figures: list[dict | None]
 
 
-def heard(sets: Sequence[FrozenSet], ids: Collection[str], limit: int = AUDIO_BYTES) -> dict[str, Heard]:
+def heard(sets: Sequence[FrozenSet], ids: Collection[str], limit: int) -> dict[str, Heard]:
     """Scene -> what there is to hear of it, for those of `ids` that the sets have; at most `limit` bytes of FLAC."""
     out, left = {}, limit
     for own in sets:

@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from spclap.data.files import atomic_write_text
-    from spclap.evaluate.page import heard, page, ranked_scenes
+    from spclap.evaluate.page import AUDIO_BYTES, heard, page, ranked_scenes
     from spclap.evaluate.record import read_record
 
     record = read_record(args.folder)
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     require_own(out)
     with _whole(args.folder / "record.json"):
         sets, silent = _sets(args.scenes, record)
-        text = page(record, heard(sets, ranked_scenes(record)), silent)
+        text = page(record, heard(sets, ranked_scenes(record), AUDIO_BYTES), silent)
     atomic_write_text(out, text)
     logging.info("%s: %.1f MB", out, len(text) / 1e6)
 
