@@ -6,136 +6,29 @@ import json
 import math
 import re
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import soundfile
+from page_tree import Node, Parser
 from programs import ROOT
+from small_record import FIRST, HOSTILE, METRICS, SECOND, record_of, write_set
 
 from spclap import cli
 from spclap.evaluate import page
 from spclap.evaluate.tables import head
-from spclap.model.folders import SUMS, sha256
-from spclap.scene.frozen import SceneSet, read_frozen, write_frozen
-from spclap.scene.scene import Scene, Source
-
-HOSTILE = """<script>alert("x")</script>"><img src=x onerror='alert(1)'> a|b & {{ 7 * 7 }}"""
-FIRST, SECOND = "exp/<b>mini</b>/scl", "my:model"
-METRICS = ["r1_a2t_1src", "direction_1src", "r1_a2t_2src", "assignment_2src"]
-
-
-class Node:
-    def __init__(self, tag, attributes):
-        self.tag, self.attributes, self.children = tag, dict(attributes), []
-
-    def __iter__(self):
-        """Itself and all below."""
-        yield self
-        for child in self.children:
-            if isinstance(child, Node):
-                yield from child
-
-    def all(self, tag, name=None):
-        found = [node for node in self if node.tag == tag]
-        return [node for node in found if name is None or name in node.attributes.get("class", "").split()]
-
-    @property
-    def text(self) -> str:
-        parts = (child.text if isinstance(child, Node) else child for child in self.children)
-        return "".join(parts)
-
-    @property
-    def words(self) -> str:
-        return " ".join(self.text.split())
-
-
-class Parser(HTMLParser):
-    """What a browser would make of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open = [Node("page", [])]
-        self.feed(text)
-        assert len(self.open) == 1, self.open[-1].tag
-
-    def handle_starttag(self, tag, attributes):
-        self.handle_startendtag(tag, attributes)
-        if tag not in ("meta", "wbr"):
-            self.open.append(self.open[-1].children[-1])
-
-    def handle_startendtag(self, tag, attributes):
-        self.open[-1].children.append(Node(tag, attributes))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop().tag == tag
-
-    def handle_data(self, data):
-        self.open[-1].children.append(data)
-
-
-class Noise(SceneSet):
-    def waves(self, rows):
-        rng = np.random.default_rng(len(self.name) + rows.start)
-        return rng.uniform(-0.5, 0.5, (1, 2, 800)).astype("float32")
-
-
-def scene(id, *sources) -> Scene:
-    made = (Source(f"c-{words[:1]}", words, ("l",), 0, where, 0.0, 0.0, 0.0) for words, where in sources)
-    return Scene(id, "room", tuple(made))
+from spclap.scene.frozen import read_frozen
 
 
 @pytest.fixture
 def frozen(tmp_path):
-    one = [scene("1src-0", (HOSTILE, "left")), scene("1src-1", ("a dog", "front"))]
-    two = [scene("2src-0", ("a dog", "front"), ("rain", "right"))]
-    sets = [Noise(f"{own[0].size}src", own, [("a",)] * len(own), [f"arr<{len(own)}>"] * len(own)) for own in (one, two)]
-    write_frozen(tmp_path / "set", sets, [], {})
+    write_set(tmp_path / "set")
     return tmp_path / "set"
-
-
-def figures(start: float) -> dict:
-    """Figures that all differ, of 3 to 90%."""
-    return {
-        metric: {"value": start + 7 * i, "low": start + 7 * i - 2.25, "high": start + 7 * i + 4.13, "n": 60}
-        for i, metric in enumerate(METRICS)
-    }
-
-
-def model(start: float) -> dict:
-    points = ["+2 to +6 dB", "-12 to -6 dB", "-6 to -2 dB"]
-    under = {m: figures(start + 14.4)[m] for m in ("direction_1src", "assignment_2src")}
-    return {
-        "figures": figures(start),
-        "controls": {"mono": under, "exchanged": {m: figures(start + 1.7)[m] for m in under}},
-        "curves": {
-            "level": {point: {**figures(start + 3 * i)["r1_a2t_1src"], "n": 11 + i} for i, point in enumerate(points)},
-            "array": {"ortf": figures(start)["assignment_2src"]},
-        },
-        "confusion": [[i * 5 + j + int(start) for j in range(5)] for i in range(5)],
-        "ranked": {
-            "1src-0": [["a dog in front", 0.91234], [f"{HOSTILE} on the left side", 0.5]],
-            "1src-1": [["a dog in front", 0.8], ["rain in front", 0.1]],
-            "2src-0": [["a dog in front", 0.7]],
-        },
-    }
 
 
 @pytest.fixture
 def record(frozen) -> dict:
-    difference = {"first": FIRST, "second": SECOND, "n": 60}
-    return {
-        "format": 1,
-        "about": {"scenes": str(frozen), "sha256": sha256(frozen / SUMS), "protocol": {"rank_a2t": "how <it> is asked"},
-                  "environment": {"command": "spclap score <x>"}},
-        "sets": [{"name": "1src", "scenes": 2, "arrays": ["ortf"]}, {"name": "2src", "scenes": 1, "arrays": ["a<b"]}],
-        "warnings": [f"{FIRST}: direction_1src of control mono is above chance"],
-        "models": {FIRST: model(31.3), SECOND: model(12.6)},
-        "differences": [
-            {**difference, "metric": "direction_1src", "value": 5.5, "low": 1.1, "high": 9.9},
-            {**difference, "metric": "assignment_2src", "value": 4.4, "low": -1.2, "high": 8.8},
-        ],
-    }  # fmt: skip
+    return record_of(frozen)
 
 
 @pytest.fixture
@@ -278,10 +171,10 @@ def test_players_play_the_recordings(seen, frozen):
 
 def test_the_true_caption_is_marked(seen):
     true = [[line.words for line in card.all("li", "true")] for card in seen.all("article")]
-    assert true == [[f"{HOSTILE} on the left side ✓0.5000"] * 2, ["a dog in front ✓0.8000"] * 2, []]
+    assert true == [[f"{HOSTILE} on the left side ✓ 0.5000"] * 2, ["a dog in front ✓ 0.8000"] * 2, []]
     absent = [sum("not among these" in p.words for p in card.all("p")) for card in seen.all("article")]
     assert absent == [0, 0, 2]
-    assert [line.words for line in seen.all("article")[0].all("li")][0] == "a dog in front0.9123"
+    assert [line.words for line in seen.all("article")[0].all("li")][0] == "a dog in front 0.9123"
 
 
 @pytest.mark.parametrize("way", ["gone", "other", "damaged"])
