@@ -40,7 +40,7 @@ def figures(start: float) -> dict:
 
 def model(start: float) -> dict:
     points = ["+2 to +6 dB", "-12 to -6 dB", "-6 to -2 dB"]
-    under = {m: figures(start + 14.4)[m] for m in ("direction_1src", "assignment_2src")}
+    under = {m: figures(start + 16.9)[m] for m in ("direction_1src", "assignment_2src")}
     return {
         "figures": figures(start),
         "controls": {"mono": under, "exchanged": {m: figures(start + 1.7)[m] for m in under}},

@@ -16,6 +16,7 @@ from small_record import FIRST, HOSTILE, METRICS, SECOND, record_of, write_set
 
 from spclap import cli
 from spclap.evaluate import page
+from spclap.evaluate.record import scenes_that_show
 from spclap.evaluate.tables import head
 from spclap.scene.frozen import read_frozen
 
@@ -76,6 +77,16 @@ def test_tables_hold_the_figures_of_the_record(seen, record):
     assert clear == ["5.5 [1.1, 9.9]"]  # the other interval holds 0
     counts = [[int(word) for word in row[1:]] for row in cells(seen.all("table", "confusion")[1])[1:]]
     assert counts == models[SECOND]["confusion"]
+    cell = seen.all("table", "confusion")[1].all("td")[1 + 5]  # behind the corner and the first row
+    share = 60 * counts[1][0] / sum(counts[1])
+    assert cell.attributes == {"class": "wrong", "style": f"--share: {share:.0f}%"}
+    assert [[i for i, cell in enumerate(row.all("td")) if cell.attributes["class"] == "right"]
+            for row in seen.all("table", "confusion")[0].all("tr")[1:]] == [[0], [1], [2], [3], [4]]  # fmt: skip
+
+
+def test_how_many_scenes_would_be_needed_is_told(seen, record):
+    wanted = scenes_that_show(record["models"][FIRST]["figures"]["assignment_2src"])
+    assert seen.all("section")[-1].words.endswith(f"of as many recordings each: binding, 2 sources: {wanted}.")
 
 
 def test_controls_above_chance_stand_out(seen, record):
@@ -179,9 +190,10 @@ def test_the_true_caption_is_marked(seen):
 
 @pytest.mark.parametrize("way", ["gone", "other", "damaged"])
 def test_without_the_scenes_that_were_scored_nothing_is_heard_and_a_line_says_so(report, record, frozen, way):
-    why = {"gone": "give --scenes", "other": "was scored", "damaged": "1src-0.flac is not what was written"}[way]
+    why = "1src-0.flac is not what was written"
     if way == "gone":
-        record["about"]["scenes"] = str(frozen.parent / "nowhere")
+        record["about"]["scenes"] = str(frozen.parent / "no<b>where</b>")
+        why = "no<b>where</b> is no set of scenes that is here; give --scenes"
     elif way == "other":
         record["about"]["sha256"] = "0" * 64
         why = "scored was 000000000000"
