@@ -26,7 +26,9 @@ def write_set(folder) -> None:
     """Two scenes of one source and one of two, with noise."""
     one = [scene("1src-0", (HOSTILE, "left")), scene("1src-1", ("a dog", "front"))]
     two = [scene("2src-0", ("a dog", "front"), ("rain", "right"))]
-    sets = [Noise(f"{own[0].size}src", own, [("a",)] * len(own), [f"arr<{len(own)}>"] * len(own)) for own in (one, two)]
+    sets = [
+        Noise(f"{own[0].size}src", own, [("a",)] * len(own), [f"arr<i>{len(own)}</i>"] * len(own)) for own in (one, two)
+    ]
     write_frozen(folder, sets, [], {})
 
 
@@ -64,7 +66,7 @@ def record_of(frozen) -> dict:
         "format": 1,
         "about": {"scenes": str(frozen), "sha256": sha256(frozen / SUMS), "protocol": {"rank_a2t": "how <it> is asked"},
                   "environment": {"command": "spclap score <x>"}},
-        "sets": [{"name": "1src", "scenes": 2, "arrays": ["ortf"]}, {"name": "2src", "scenes": 1, "arrays": ["a<b"]}],
+        "sets": [{"name": "1src", "scenes": 2, "arrays": ["ortf"]}, {"name": "2src", "scenes": 1, "arrays": ["a<b>"]}],
         "warnings": [f"{FIRST}: direction_1src of control mono is above chance"],
         "models": {FIRST: model(31.3), SECOND: model(12.6)},
         "differences": [

@@ -146,7 +146,7 @@ def test_texts_of_users_are_texts(seen, record):
     assert captions == [f"{HOSTILE} on the left side", "a dog in front", "a dog in front, and rain on the right side"]
     assert {node.text for node in seen.all("h4")} == {FIRST, SECOND} and len(seen.all("h4")) == 6
     assert seen.all("title")[0].text.endswith(f": {FIRST}, {SECOND}")
-    for text in ("a<b", "arr<2>", "how <it> is asked", "spclap score <x>", record["warnings"][0]):
+    for text in ("a<b>", "arr<i>2</i>", "how <it> is asked", "spclap score <x>", record["warnings"][0]):
         assert text in body.words
 
 
