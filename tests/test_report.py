@@ -84,6 +84,13 @@ def test_tables_hold_the_figures_of_the_record(seen, record):
             for row in seen.all("table", "confusion")[0].all("tr")[1:]] == [[0], [1], [2], [3], [4]]  # fmt: skip
 
 
+def test_every_other_model_has_differences_of_its_own(report, record):
+    record["models"]["third"] = record["models"][SECOND]
+    record["differences"].append({**record["differences"][0], "second": "third", "value": 6.6})
+    table = Parser(report()[2]).open[0].all("table", "differences")[0]
+    assert cells(table)[2][1:] == ["5.5 [1.1, 9.9]", "6.6 [1.1, 9.9]"] and cells(table)[4][2] == "-"
+
+
 def test_how_many_scenes_would_be_needed_is_told(seen, record):
     wanted = scenes_that_show(record["models"][FIRST]["figures"]["assignment_2src"])
     assert seen.all("section")[-1].words.endswith(f"of as many recordings each: binding, 2 sources: {wanted}.")
@@ -141,6 +148,7 @@ def test_intervals_without_end_stay_within_a_chart(report, record):
 def test_texts_of_users_are_texts(seen, record):
     body = seen.all("body")[0]
     assert not {"script", "img", "iframe", "link", "object", "form"} & {node.tag for node in seen}
+    assert all({below.tag for below in node} <= {"bdi", "wbr"} for node in seen.all("bdi"))
     assert all(not name.startswith("on") for node in seen for name in node.attributes)
     captions = [node.words for node in seen.all("p", "caption")]
     assert captions == [f"{HOSTILE} on the left side", "a dog in front", "a dog in front, and rain on the right side"]
