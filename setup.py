@@ -14,6 +14,7 @@ PINNED = [
     'transformers==5.23.*; python_version >= "3.11"',
 ]
 LIBRARIES = [
+    "jinja2",
     "matplotlib",
     "numpy>=2",
     "onnx",
@@ -40,6 +41,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["spclap", "spclap.*"]),
+    package_data={"spclap.evaluate": ["page.css", "page.html"]},
     install_requires=PINNED + LIBRARIES,
     entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
     extras_require={"captions": CAPTIONS, "m4a": M4A, "sofa": SOFA, "test": TEST + CAPTIONS + M4A + SOFA},
