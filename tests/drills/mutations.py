@@ -295,6 +295,12 @@ MUTATIONS = [Mutation(*fields) for fields in (
      "test_doctor.py"),
     ("inference.py", "if heard.something else None", "if heard.vector is not None else None", "noise has a caption",
      "test_cli.py"),
+    ("evaluate/generated.py", "< 1 - SAME", "< 2", "a prompt's own recordings are among its others",
+     "test_generated.py"),
+    ("evaluate/generated.py", "of_prompts - of_prompts.mean()", "of_prompts * 0", "hubs among prompts widen intervals",
+     "test_generated.py"),
+    ("evaluate/generated.py", "control.difference[1] > 0", "control.difference[0] > 0",
+     "what is above a control by chance is not warned of", "test_generated.py"),
 )]
 # fmt: on
 
