@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from spclap.evaluate.frozen import SceneSet, write_frozen
 from spclap.model.folders import SUMS, sha256
-from spclap.scene.frozen import SceneSet, write_frozen
 from spclap.scene.scene import Scene, Source
 
 HOSTILE = """<script>alert("x")</script>"><img src=x onerror='alert(1)'> a|b & {{ 7 * 7 }}"""
@@ -27,7 +27,8 @@ def write_set(folder) -> None:
     one = [scene("1src-0", (HOSTILE, "left")), scene("1src-1", ("a dog", "front"))]
     two = [scene("2src-0", ("a dog", "front"), ("rain", "right"))]
     sets = [
-        Noise(f"{own[0].size}src", own, [("a",)] * len(own), [f"arr<i>{len(own)}</i>"] * len(own)) for own in (one, two)
+        Noise(f"{n}src", own, [("a",)] * len(own), [f"arr<i>{len(own)}</i>"] * len(own), [{}] * len(own))
+        for n, own in enumerate((one, two), 1)
     ]
     write_frozen(folder, sets, [], {})
 

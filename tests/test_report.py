@@ -16,9 +16,9 @@ from small_record import FIRST, HOSTILE, METRICS, SECOND, record_of, write_set
 
 from spclap import cli
 from spclap.evaluate import page
+from spclap.evaluate.frozen import read_frozen
 from spclap.evaluate.record import scenes_that_show
 from spclap.evaluate.tables import head
-from spclap.scene.frozen import read_frozen
 
 
 @pytest.fixture

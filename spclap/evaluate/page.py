@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from spclap.evaluate.benchmarks.scenes import chance
 from spclap.evaluate.controls import CONTROLS
+from spclap.evaluate.frozen import FrozenSet
 from spclap.evaluate.record import SHOWS, scenes_that_show
 from spclap.evaluate.tables import HEADS, figure, head, main_metrics
 from spclap.scene.caption import true_caption
-from spclap.scene.frozen import FrozenSet
 from spclap.space.directions import DIRECTIONS
 
 AUDIO_BYTES = 7_000_000  # of all recordings on a page, which base64 makes a third larger

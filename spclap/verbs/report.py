@@ -76,8 +76,8 @@ def _sets(folder: Path | None, record: dict) -> tuple[list, str]:
 
 def _scored(folder: Path, record: dict) -> list:
     """The sets of a folder; DataError unless it is the one that was scored."""
+    from spclap.evaluate.frozen import read_frozen
     from spclap.model.folders import SUMS, sha256
-    from spclap.scene.frozen import read_frozen
 
     sets = read_frozen(folder)
     if (digest := sha256(folder / SUMS)) != record["about"]["sha256"]:

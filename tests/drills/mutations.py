@@ -313,6 +313,12 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("evaluate/metrics.py", "return vectors / lengths", "return vectors", "products of vectors for cosines", SCORED),
     ("inference.py", "else [arrays[row] for row in rows])\n            for", "else arrays[:1])\n            for",
      "a batch is heard through the first array", "test_inference.py"),
+    ("evaluate/generated.py", "< 1 - SAME", "< 2", "a prompt's own recordings are among its others",
+     "test_generated.py"),
+    ("evaluate/generated.py", "of_prompts - of_prompts.mean()", "of_prompts * 0", "hubs among prompts widen intervals",
+     "test_generated.py"),
+    ("evaluate/generated.py", "control.difference[1] > 0", "control.difference[0] > 0",
+     "what is above a control by chance is not warned of", "test_generated.py"),
 )]
 # fmt: on
 
