@@ -81,6 +81,22 @@ def test_retrieval(embeddings, monkeypatch):
     assert 0 < (a2t == 0).mean() < 1
 
 
+class Louder(Hashed):
+    """The same directions at other lengths."""
+
+    def embed_text(self, captions):
+        lengths = [[0.1 + zlib.crc32(caption[::-1].encode()) % 50] for caption in captions]
+        return super().embed_text(captions) * lengths
+
+
+def test_vectors_are_compared_by_their_directions_alone(embeddings):
+    other = Embeddings(Louder())
+    lengths = np.random.default_rng(5).uniform(0.1, 50, (40, 1))
+    other.add(embeddings.scenes, embeddings.audio * lengths)
+    for own, found in zip(retrieval(embeddings), retrieval(other), strict=True):
+        np.testing.assert_array_equal(own, found)
+
+
 def test_a_caption_that_is_true_of_a_recording_is_no_error():
     """Both recordings prefer the words of the other scene: those of scene 0 are general and true of both, those of
     scene 1 of its own alone."""

@@ -20,6 +20,7 @@ from spclap.evaluate.frozen import listed_captions, read_frozen
 from spclap.evaluate.intervals import Clusters
 from spclap.evaluate.record import recorded, scenes_that_show
 from spclap.scene.caption import true_caption
+from spclap.space.directions import DIRECTIONS
 from spclap.verbs.models import load_embedder
 
 MODEL = "spclap.evaluate.adapters:Cues"
@@ -98,6 +99,12 @@ def test_curves_take_every_scene_of_two_sources_once(scored, folder):
     assert set(curves) == {"angle", "level", "kinds", "array", "rt60", "distance"}
     rt60 = [float(room["rt60"]) for room in two.rooms]
     assert curves["rt60"]["0.1 to 0.2 s"]["n"] == sum(0.1 < one <= 0.2 for one in rt60)
+    steps = [abs(np.diff([DIRECTIONS.index(s.direction) for s in scene.sources])[0]) for scene in two.scenes]
+    rows = [row for row, apart in enumerate(steps) if apart == 1]
+    with np.load(scored[2] / "a" / "outcomes.npz") as kept:
+        values = 100.0 * kept[f"{MODEL}/assignment_2src"][rows]
+    expected = Clusters([two.recordings[row] for row in rows]).mean(values, 100.0)
+    assert [curves["angle"]["1 of 4 steps apart"][key] for key in ("value", "low", "high")] == pytest.approx(expected)
     near = [s for s in two.scenes if abs(s.sources[0].azimuth - s.sources[1].azimuth) < 36]
     assert curves["angle"]["1 of 4 steps apart"]["n"] >= len(near)
 
