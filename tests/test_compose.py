@@ -246,7 +246,7 @@ def test_show_has_every_key_once_with_its_file():
     table = {line.split()[0]: re.split(r"\s{2,}", line)[1:] for line in lines}
     assert len(table) == len(lines) and len({line.index(line.split()[-1]) for line in lines}) <= 2  # columns
     assert table["batch.2"] == ["5", "--train_args"] and table["dim"] == ["20", "--train_args"]
-    assert table["max_epoch"] == ["8", "egs/esc50/conf/train/contrastive.yaml"]
+    assert table["max_epoch"] == ["16", "egs/esc50/conf/train/contrastive.yaml"]
     assert table["lr_scale.text_encoder"] == ["0.3", "conf/train/contrastive.yaml"]
     assert table["equal_level"] == ["true", "default"] and table["augment"] == ["{}", "default"]
     whole = yaml.safe_load((ROOT / "conf/model/default.yaml").read_text())
