@@ -111,7 +111,7 @@ def test_files_arrays_and_other_rates_agree(made, tmp_path):
     audio = np.stack([np.sin(2 * np.pi * 440 * time), 0.3 * np.sin(2 * np.pi * 440 * (time - 2e-4))]).astype("f")
     soundfile.write(tmp_path / "a.wav", audio.T, 44100, subtype="FLOAT")
     file, array = model.embed_audio([tmp_path / "a.wav"]), model.embed_audio([audio, audio], 44100)
-    np.testing.assert_allclose(file[0], array[1], atol=1e-6)
+    np.testing.assert_allclose(file[0], array[1], atol=3e-6)
     np.testing.assert_allclose(np.linalg.norm(array, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(model.embed_text(CAPTIONS, batch_size=1), model.embed_text(CAPTIONS), atol=1e-5)
 
