@@ -98,7 +98,7 @@ def best_captions(found: Embeddings, examples: int = 6, shown: int = 5) -> dict[
     cosines = found.similarity(captions, slice(examples))
     return {
         scene.id: [[captions[i], round(float(row[i]), 4)] for i in np.argsort(-row)[:shown]]
-        for scene, row in zip(found.scenes, cosines, strict=False)
+        for scene, row in zip(found.scenes[:examples], cosines, strict=True)
     }
 
 
