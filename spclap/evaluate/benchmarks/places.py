@@ -181,7 +181,10 @@ def run(models: dict[str, Embedder], corpus: Corpus, conf_files: list[Path], out
     scenes = ", ".join(f"{count} of {size}" for size, count in conf.scenes.items())
     about = f"{conf.rooms} rooms a place, seed {conf.seed}; scenes by number of sources: {scenes}."
     kept = {
-        place: [{"model": tag, "told": way, **{m: own.astype(int) for m, own in values.items()}} for (tag, way), values in ways.items()]
+        place: [
+            {"model": tag, "told": way, **{m: own.astype(int) for m, own in values.items()}}
+            for (tag, way), values in ways.items()
+        ]
         for place, ways in found.items()
     }
     return kept, f"{table(rows)}\n\n{about} Intervals: 95%, over recordings."
