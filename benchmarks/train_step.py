@@ -93,7 +93,7 @@ def main() -> None:
     corpus = Corpus(args.data, args.dump)
     batch = {int(sources): int(count) for sources, count in (item.split(":") for item in args.batch)}
     scenes = FreshScenes(corpus, batch, 2, args.steps + 1, seed=0)
-    scenes.samples = round(16000 * args.seconds)
+    scenes.seconds = (args.seconds, args.seconds)
     clips = sum(sources * count for sources, count in batch.items())
     if args.read_only:
         print(reading(scenes, clips))

@@ -96,9 +96,18 @@ def test_training_hears_clips_and_rooms_of_the_training_split_alone(corpus):
 
 
 def test_training_scenes_can_have_a_length_of_their_own(corpus):
-    for seconds in (None, 0.5):
+    for seconds in ((), (0.5, 0.5)):
         batch = FreshScenes(corpus, {2: 2}, 1, 1, 0, seconds=seconds)[0]
         assert batch.sound[0].shape[-1] == (8000 if seconds else corpus.samples)
+
+
+def test_drawn_lengths_fill_their_range_and_are_those_of_all_ranks(corpus):
+    first, second = (FreshScenes(corpus, {2: 2}, 1, 40, 0, rank, 2, seconds=(0.5, 2.0)) for rank in (0, 1))
+    drawn = [first.samples(0, step) / 16000 for step in range(40)]
+    assert set(drawn) == set(np.arange(0.5, 2.1, 0.25)) and len(set(drawn[:8])) > 3
+    for step in (0, 1, 2):
+        assert {s[step].sound[0].shape[-1] for s in (first, second)} == {round(16000 * drawn[step])}
+    assert [FreshScenes(corpus, {2: 2}, 1, 40, 1, seconds=(0.5, 2.0)).samples(0, step) for step in range(40)] != drawn
 
 
 def test_a_model_trains_in_the_rooms_of_its_settings(corpus):

@@ -44,13 +44,15 @@ def own(corpus, tmp_path) -> Corpus:
     return Corpus(corpus.data, tmp_path)
 
 
-def fresh(corpus, batch={1: 3, 2: 4}, permutations=6, rank=0, world=1, seed=0, pool={1: 5, 2: 6}) -> FreshScenes:  # noqa: B006
-    return FreshScenes(corpus, batch, permutations, 3, seed, rank, world, pool=pool)
+def fresh(
+    corpus, batch={1: 3, 2: 4}, permutations=6, rank=0, world=1, seed=0, pool={1: 5, 2: 6}, seconds=()  # noqa: B006
+) -> FreshScenes:  # fmt: skip
+    return FreshScenes(corpus, batch, permutations, 3, seed, rank, world, pool=pool, seconds=seconds)
 
 
 @torch.no_grad()
-def heard_anew(model, corpus, split, scene, permutation) -> list[torch.Tensor]:
-    sounds = corpus.pack(split), corpus.bank(split), corpus.samples
+def heard_anew(model, corpus, split, scene, permutation, samples=None) -> list[torch.Tensor]:
+    sounds = corpus.pack(split), corpus.bank(split), samples or corpus.samples
     recording = render(scene, *sounds, permutation)[None]
     return [part[0] for part in model.clap.hear(recording, [sounds[1].array(scene.room)])]
 
@@ -72,17 +74,23 @@ def test_fixed_scenes_are_heard_in_order(model, own, split, size):
     assert seen == [scene for n in counts for scene in own.fixed(split, n)]
 
 
-def test_a_pool_holds_every_permutation_as_it_sounds(model, own):
-    scenes = PooledScenes(fresh(own), Hearing(model.clap, own))
-    seen = set()
+@pytest.mark.parametrize("seconds", [(), (0.5, 2.0)])
+def test_a_pool_holds_every_permutation_as_it_sounds(model, own, seconds):
+    """Of whatever length each scene has."""
+    scenes = PooledScenes(fresh(own, seconds=seconds), Hearing(model.clap, own))
+    seen, lengths = set(), set()
     for step in range(3):
         batch = scenes[step]
         assert [len(batch), len({scene.id for scene in batch.scenes})] == [3 + 2 * 4, 3 + 4]
         for row, (scene, permutation) in enumerate(batch.items):
             seen.add((scene.id, permutation))
-            for part, anew in zip(batch.heard, heard_anew(model, own, "train", scene, permutation), strict=True):
+            samples = scenes.fresh.samples(scene.size, int(scene.id.split("-")[-1]))
+            lengths.add(samples)
+            found = heard_anew(model, own, "train", scene, permutation, samples)
+            for part, anew in zip(batch.heard, found, strict=True):
                 torch.testing.assert_close(part[row], anew, atol=2e-3, rtol=2e-3)  # kept in half precision
     assert {permutation for _, permutation in seen} == {(0,), (0, 1), (1, 0)}
+    assert (len(lengths) > 3) if seconds else (lengths == {own.samples})
 
 
 def test_batches_depend_on_seed_epoch_and_step_and_ranks_share_them(model, own):

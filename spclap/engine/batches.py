@@ -26,6 +26,8 @@ from spclap.space.words import Phrasing
 
 Item = tuple[Scene, tuple[int, ...]]  # a scene and one of its permutations
 AT_ONCE = 32  # scenes that are heard together where nothing is learned
+LENGTH_STEP = 0.25  # s, of drawn lengths, so that some scenes have one length and can be heard together
+LENGTHS = 1 << 30  # tells the draw of a length from the others of the same key
 
 
 @dataclass(frozen=True)
@@ -123,18 +125,18 @@ class FreshScenes(Dataset):
 
     Scene i of step t in epoch e depends on (seed, e, t, i) alone, so ranks, workers and a resumed run agree. `pool`
     says how many scenes of a number of sources are drawn once in place of new ones, see `PooledScenes`; `rooms` and
-    `sounds`, the settings that they are of; `seconds`, their length if it is not that of the fixed scenes; `phrasing`,
-    in what words they are said.
+    `sounds`, the settings that they are of; `seconds`, [low, high] of their lengths if they are not those of the fixed
+    scenes; `phrasing`, in what words they are said.
     """
 
     def __init__(
         self, corpus: Corpus, batch: dict[int, int], permutations: int, steps: int, seed: int, rank: int = 0,
         world: int = 1, augmentation: Augmentation | None = None,
         pool: dict[int, int] | None = None, rooms: Sequence[str] = (), sounds: Sequence[str] = (),
-        seconds: float | None = None, phrasing: Phrasing | None = None,
+        seconds: Sequence[float] = (), phrasing: Phrasing | None = None,
     ):  # fmt: skip
         self.corpus, self.batch = corpus, batch
-        self.samples = round(seconds * SAMPLE_RATE) if seconds else corpus.samples
+        self.seconds = tuple(seconds or ()) or (corpus.simu.scenes.seconds,) * 2
         self.sampler = corpus.sampler("train", rooms, sounds)
         self.pack, self.bank = corpus.pack("train"), corpus.bank("train")
         self.permutations, self.steps, self.seed, self.rank, self.world = permutations, steps, seed, rank, world
@@ -153,6 +155,12 @@ class FreshScenes(Dataset):
         """The same recording with drawn captions and wording."""
         return scene.said_anew(rng, self.phrasing)
 
+    def samples(self, *key: int) -> int:
+        """Drawn length of what the key names, in steps of `LENGTH_STEP`."""
+        low, high = self.seconds
+        drawn = np.random.default_rng([self.seed, *key, LENGTHS]).uniform(low, high)
+        return round(min(max(LENGTH_STEP * round(drawn / LENGTH_STEP), low), high) * SAMPLE_RATE)
+
     def __getitem__(self, step: int) -> Batch:
         sizes, items = [n_sources for n_sources, count in sorted(self.batch.items()) for _ in range(count)], []
         for index in range(self.rank, len(sizes), self.world):
@@ -160,7 +168,7 @@ class FreshScenes(Dataset):
             scene, rng = self.draw([self.epoch, step, index], sizes[index], name)
             scene = self.said(scene, rng)
             items.append((scene, scene.draw_permutations(self.permutations, rng)))
-        return collate(items, self.pack, self.bank, self.samples, self.sampler.width)
+        return collate(items, self.pack, self.bank, self.samples(self.epoch, step), self.sampler.width)
 
 
 class FixedScenes(Dataset):

@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -57,17 +58,18 @@ class Hearing:
         """The fixed scenes of a split as they are, in float32."""
         scenes = self.corpus.fixed(split, n_sources, sounds)
         name, itself = f"{split}_{sounds}_{n_sources}src", as_they_are(scenes[:1])[0][1]
-        return self._kept(name, split, scenes, itself, self.corpus.samples, "float32")
+        return self._kept(name, split, scenes, itself, [self.corpus.samples] * len(scenes), "float32")
 
     def pool(self, fresh: FreshScenes, n_sources: int) -> Heard:
         """Training scenes with all their permutations, in half precision."""
         count = fresh.pool[n_sources]
         scenes = [fresh.draw([n_sources, i], n_sources, f"pool-{n_sources}-{i}")[0] for i in range(count)]
         name = f"train_seed{fresh.seed}_{n_sources}src"
-        return self._kept(name, "train", scenes, scenes[0].permutations(), fresh.samples, "float16")
+        samples = [fresh.samples(n_sources, i) for i in range(count)]
+        return self._kept(name, "train", scenes, scenes[0].permutations(), samples, "float16")
 
     def _kept(
-        self, name: str, split: str, scenes: list[Scene], permutations: list, samples: int, dtype: str
+        self, name: str, split: str, scenes: list[Scene], permutations: list, samples: list[int], dtype: str
     ) -> Heard:  # fmt: skip
         told = hashlib.sha256(json.dumps([scene.recording for scene in scenes]).encode()).hexdigest()
         sounds = digest(self.corpus.dump / "clips" / "done.json", self.corpus.data / "rirs" / split / "done.json")
@@ -87,23 +89,32 @@ class Hearing:
 
     @torch.no_grad()
     def _hear(
-        self, split: str, scenes: list[Scene], permutations: list, samples: int, dtype: str, half: bool
+        self, split: str, scenes: list[Scene], permutations: list, samples: list[int], dtype: str, half: bool
     ) -> list[bytes]:  # fmt: skip
-        """Arrays as files of numpy, one for each tensor of what is heard."""
-        device, parts = self.clap.logit_scale.device, []
-        sounds = (self.corpus.pack(split), self.corpus.bank(split), samples)
-        at_once, training = max(AT_ONCE // len(permutations), 1), self.clap.training
+        """Arrays as files of numpy, one for each tensor of what is heard; scenes of one length are heard together."""
+        device, parts, order = self.clap.logit_scale.device, [], []
+        pack, bank = self.corpus.pack(split), self.corpus.bank(split)
+        training, together = self.clap.training, batched(samples, max(AT_ONCE // len(permutations), 1))
         self.clap.eval()
-        for first in progress(range(0, len(scenes), at_once), desc=f"hearing {split} {scenes[0].size}src"):
-            batch = collate([(s, permutations) for s in scenes[first : first + at_once]], *sounds).to(device)
+        for rows in progress(together, desc=f"hearing {split} {scenes[0].size}src"):
+            batch = collate([(scenes[row], permutations) for row in rows], pack, bank, samples[rows[0]]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 heard = self.clap.hear(batch.stereo(), batch.arrays)
             parts.append([part.float().cpu().numpy().astype(dtype) for part in heard])
+            order += rows
         self.clap.train(training)
-        files = [io.BytesIO() for _ in parts[0]]
+        files, back = [io.BytesIO() for _ in parts[0]], np.argsort(order)
         for file, arrays in zip(files, zip(*parts, strict=True), strict=True):
-            np.save(file, np.concatenate(arrays))
+            found = np.concatenate(arrays)
+            np.save(file, found.reshape(len(scenes), -1, *found.shape[1:])[back].reshape(found.shape))
         return [file.getvalue() for file in files]
+
+
+def batched(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Rows of equal length, at most so many together."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    of_length = (list(rows) for _, rows in groupby(order, key=lengths.__getitem__))
+    return [rows[first : first + most] for rows in of_length for first in range(0, len(rows), most)]
 
 
 class PooledScenes(Dataset):

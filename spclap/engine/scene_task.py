@@ -53,7 +53,9 @@ class SceneTask(AbsTask):
         group.add_argument("--rooms", nargs="*", default=[], help="settings of conf/simu.yaml that it trains in")
         group.add_argument("--sounds", nargs="*", default=[], help="settings of its sounds, clean if none is given")
         group.add_argument("--pretraining_rooms", nargs="*", default=[], help="those of pre-training, if other ones")
-        group.add_argument("--seconds", type=float, help="of training scenes; as the fixed ones if not given")
+        group.add_argument(
+            "--seconds", type=float, nargs=2, default=[], help="lengths of training scenes, low and high"
+        )
         group.add_argument("--phrasing", action=NestedDictAction, default={}, help="how much is said in other words")
         group.add_argument("--augment", action=NestedDictAction, default={}, help="variation of training scenes")
         group.add_argument("--start", action=NestedDictAction, default={}, help="arguments of start_from")
@@ -125,7 +127,7 @@ class SceneTask(AbsTask):
         rooms = (cls.pretrains and args.pretraining_rooms) or args.rooms
         scenes = FreshScenes(
             corpus, batch, permutations, steps, args.seed, rank, world, augmentation, pool, rooms, args.sounds,
-            args.seconds,             parse(Phrasing, args.phrasing, "phrasing"),
+            args.seconds, parse(Phrasing, args.phrasing, "phrasing"),
         )  # fmt: skip
         return SceneIterFactory(scenes, args.num_workers)
 
@@ -187,10 +189,11 @@ def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace, giv
     parse(Augmentation, args.augment, "augment")
     if not isinstance(limit := getattr(args, "permutations", 1), int) or limit < 1:
         raise DataError(f"permutations is {limit}; it must be 1 (the true one alone) or a whole number above")
-    if (seconds := args.seconds) is not None and not (
-        isinstance(seconds, int | float) and SHORTEST <= seconds <= LONGEST
-    ):
-        raise DataError(f"seconds is {seconds}; scenes of a training must have {SHORTEST} to {LONGEST} s")
+    if (seconds := args.seconds) in (None, []):
+        return
+    numbers = isinstance(seconds, list) and [one for one in seconds if isinstance(one, int | float)]
+    if not (numbers == seconds and len(numbers) == 2 and SHORTEST <= numbers[0] <= numbers[1] <= LONGEST):
+        raise DataError(f"seconds is {seconds}; it must be [low, high], in order, within {SHORTEST} and {LONGEST} s")
 
 
 def scenes_of_batch(batch: dict, ranks: int = 1, what: str = "batch") -> dict[int, int]:

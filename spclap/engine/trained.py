@@ -132,6 +132,6 @@ def export(folder: Path, out: Path) -> None:
     training, _ = load_training(folder, corpus)
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
     told = "/".join(Path(os.path.abspath(folder)).parts[-3:])  # such as mini/seed0/scl, wherever that is
-    seconds = args.seconds or corpus.simu.scenes.seconds
+    seconds = args.seconds[0] if args.seconds else corpus.simu.scenes.seconds
     about = {"training": told, "seed": args.seed, "scene_seconds": seconds, "arrays": learned_arrays(args)}
     save_model(training.clap, clap_conf(args), out, speaking, **about)
