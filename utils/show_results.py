@@ -99,22 +99,18 @@ def merge(rows: list[dict]) -> list[dict]:
 
 def provenance(folders: list[Path]) -> str:
     """How the figures below folders were made: protocol, environment, and wall time of each stage."""
-    runs: dict[Path, list[dict]] = {}
+    protocols: dict[str, str] = {}
+    runs: dict[tuple, list[str]] = {}  # models of a run may have been scored at different times
     for file in [file for folder in folders for file in score_files(folder)]:
         score = load(file)
-        runs.setdefault(file.parent.parent, []).append(score)
-        missing = [key for key in ORIGINS if key not in score]
-        if missing:
+        if missing := [key for key in ORIGINS if key not in score]:
             raise ResultsError(f"{file}: lacks the key `{missing[0]}`; run stage 5 (score) again")
-    scores = [score for models in runs.values() for score in models]
-    protocols = {name: text for score in scores for name, text in score["protocol"].items()}
+        protocols |= score["protocol"]
+        runs.setdefault((file.parents[1], *(score[key] for key in ORIGINS[1:])), []).append(file.parent.name)
+    head = ["run", "models", "git at scoring", *ORIGINS[2:], "seconds of stages 0 to 5, last time each made something"]
+    rows = [[run, ", ".join(models), *made, stage_times(run)] for (run, *made), models in runs.items()]
     lines = ["### Protocol", "", *(f"- {name}: {text}" for name, text in protocols.items()), "", "### Runs", ""]
-    times = "seconds of stages 0 to 5, last time each made something"
-    rows = []
-    for run, models in runs.items():  # models of a run may have been scored at different times
-        made = ["; ".join(dict.fromkeys(score[key] for score in models)) for key in ("git", "torch", "machine")]
-        rows.append([run, *made, stage_times(run)])
-    return "\n".join([*lines, *markdown(["run", "git at scoring", "torch", "machine", times], rows)])
+    return "\n".join([*lines, *markdown(head, rows)])
 
 
 def stage_times(run: Path) -> str:
