@@ -28,19 +28,17 @@ def outcomes(folder: Path) -> dict[str, np.ndarray]:
 
 @cache
 def clusters(corpus: Path, scenes: str) -> dict[str, Clusters]:
-    """Set of scenes -> the recordings that they were made of, of test scenes of which that is kept."""
-    known = json.loads((corpus / "recordings.json").read_text()) if (corpus / "recordings.json").is_file() else {}
-    sets = {name: rows for name, rows in known.get(scenes, {}).items() if name != "clips"}
-    return {name: Clusters(rows) for name, rows in sets.items()}
+    """Set of test scenes -> the recordings that they were made of; scenes, their digest."""
+    sets = json.loads((corpus / "recordings.json").read_text())[scenes]
+    return {name: Clusters(rows) for name, rows in sets.items() if name != "clips"}
 
 
 def check(row: dict, values: np.ndarray, known: dict[str, Clusters], difference: bool) -> None:
-    """A row against the outcomes of its scenes, its interval too where it can be told."""
-    assert row["value"] == pytest.approx(np.nanmean(values)) and row["n"] == np.isfinite(values).sum()
-    if own := known.get(re.search(r"\dsrc.*", row["metric"])[0]):
-        whole = None if difference or row["metric"].startswith("meanrank") else 100.0
-        assert [row[name] for name in ("value", "low", "high")] == pytest.approx(own.mean(values, whole))
-        assert row["clips"] == own.count
+    """A row against the outcomes of its scenes."""
+    own = known[re.search(r"\dsrc.*", row["metric"])[0]]
+    whole = None if difference or row["metric"].startswith("meanrank") else 100.0
+    assert [row[name] for name in ("value", "low", "high")] == pytest.approx(own.mean(values, whole))
+    assert row["n"] == np.isfinite(values).sum() and row["clips"] == own.count
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda path: str(path.relative_to(KEPT)))
