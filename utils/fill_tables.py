@@ -2,8 +2,8 @@
 """Write the tables of README.md, RESULTS.md and docs/ from the kept figures: python utils/fill_tables.py [--check]
 
 docs/results/tables.yaml says which cell is which figure; a table stands in its page between `<!-- table: name -->` and
-`<!-- end -->`. Exit code 1 for a figure with an interval that no kept result has, and with --check for a page that
-differs.
+`<!-- end -->`. Exit code 1 for a figure with an interval in a sentence that no kept result has, and with --check for a
+page that differs.
 """
 
 import argparse
@@ -51,20 +51,38 @@ def shown(row: dict, sign: int = 1) -> str:
     return shown_row(dict(zip(NUMBERS, (value, *sorted(ends)), strict=False)))
 
 
+Cells = dict[tuple[str, ...], dict[str, str]]  # key -> column -> cell
+
+
 @cache
-def figures(source: str) -> dict[tuple[str, ...], dict[str, str]]:
-    """Key -> column -> cell of the kept rows (source `rows`; key: corpus, model, seeds), of a record.json (key: model)
-    or of the tables of a Markdown file (key: the cells of the leading columns that are no figures)."""
-    found: dict[tuple[str, ...], dict[str, str]] = {}
+def figures(source: str) -> Cells:
+    """What a table is made `from`, see tables.yaml."""
     if source == "rows":
-        for row in rows():
-            found.setdefault((row["corpus"], row["tag"], str(row["seed"])), {})[row["metric"]] = shown(row)
-        return found
+        return of_rows(rows())
     path = KEPT / source
-    if path.suffix == ".json":
-        models = load(path)["models"].items()
-        return {(name,): {metric: shown(row) for metric, row in own["figures"].items()} for name, own in models}
-    for block in re.findall(r"(?:^\|.*\n?)+", path.read_text(encoding="utf-8"), re.MULTILINE):
+    return of_record(load(path)) if path.suffix == ".json" else of_markdown(path.read_text(encoding="utf-8"))
+
+
+def of_rows(kept: list[dict]) -> Cells:
+    """Key: corpus, model, seeds."""
+    found: Cells = {}
+    for row in kept:
+        found.setdefault((row["corpus"], row["tag"], str(row["seed"])), {})[row["metric"]] = shown(row)
+    return found
+
+
+def of_record(record: dict) -> Cells:
+    """Of a record.json; key: model, and control if it is one."""
+    models = record["models"].items()
+    kept = {(name,): own["figures"] for name, own in models}
+    kept |= {(name, control): found for name, own in models for control, found in own["controls"].items()}
+    return {key: {metric: shown(row) for metric, row in found.items()} for key, found in kept.items()}
+
+
+def of_markdown(text: str) -> Cells:
+    """Of all tables of a page; key: the cells of the leading columns that are no figures."""
+    found: Cells = {}
+    for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
         head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
         for cells in lines:
             keys = next((i for i, cell in enumerate(cells) if re.match(r"-?\d+\.\d", cell)), len(cells))

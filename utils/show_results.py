@@ -156,7 +156,7 @@ def table(rows: list[dict], metrics: list[str] | dict[str, str]) -> str:
     cells = [[*line, *(figure(found.get((*line, metric))) for metric in metrics)] for line in lines]
     out = markdown(head, cells)
     counts = {metric: sorted({row["n"] for row in rows if row["metric"] == metric}) for metric in metrics}
-    out += ["", "n: " + ", ".join(f"{words[metric]} {'/'.join(map(str, n))}" for metric, n in counts.items())]
+    out += ["", "n: " + "; ".join(f"{words[metric]} {'/'.join(map(str, n))}" for metric, n in counts.items())]
     if clips := sorted({row["clips"] for row in rows if "clips" in row}):
         out[-1] += f"; intervals over the {'/'.join(map(str, clips))} recordings that the scenes were made of"
     if any("seed_sd" in row for row in rows):
