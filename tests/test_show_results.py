@@ -40,10 +40,14 @@ def test_provenance_tells_how_figures_were_made(tmp_path):
     for folder in (tmp_path, model):
         out = show("--provenance", folder).stdout
         assert out.count("- direction: 5 ways") == 1
-        assert f"| {tmp_path}/mini/seed0 | abc-dirty | 2 | Linux | 3, -, -, 40, -, - |" in out
+        assert f"| {tmp_path}/mini/seed0 | scl | abc-dirty | 2 | Linux | 3, -, -, 40, -, - |" in out
     (model.parent / "single").mkdir()
     (model.parent / "single" / "scores.json").write_text(json.dumps({**scores, "git": "def", "results": []}))
-    assert "/mini/seed0 | abc-dirty; def | 2 | Linux |" in show("--provenance", tmp_path).stdout
+    (model.parent / "multi").mkdir()
+    (model.parent / "multi" / "scores.json").write_text(json.dumps({**scores, "results": []}))
+    out = show("--provenance", tmp_path).stdout
+    assert "/mini/seed0 | multi, scl | abc-dirty | 2 | Linux |" in out
+    assert "/mini/seed0 | single | def | 2 | Linux |" in out
 
 
 def test_words_that_would_break_a_table_stay_in_their_cells(tmp_path):

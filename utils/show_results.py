@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Print results as Markdown tables: show_results.py [--full] [--provenance] PATH [PATH ...]
 
-PATH is a results.json, or a folder: its results.json if there is one, else every scores.json below it,
-except those of models that a retraining has set aside (folders named *.old1, *.old2, ...). Several PATHs are
-compared in one table, whose first column tells them apart.
+PATH is a results.json, or a folder: its results.json if there is one, else every scores.json below it (and
+compared.json, where figures are kept), except those of models that a retraining has set aside (folders named *.old1,
+*.old2, ...). Several PATHs are compared in one table, whose first column tells them apart.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from pathlib import Path
 NO_MODELS = ("ceiling", "direct_sound")  # rows that say what could be had, shown last
 NUMBERS = ("value", "low", "high", "n")
 DOCUMENTS = {  # what else is written below a folder of results
-    "Size and speed": "architectures.md",
-    "The paper's Table 1": "*/table1*/table.md",
-    "In other places": "*/seed*/places/table.md",
-    "Captions": "*/seed*/captions*.md",
+    "Size and speed": "**/architectures.md",
+    "The paper's Table 1": "**/table1*/table.md",
+    "In other places": "**/places*/table.md",
+    "Captions": "**/seed*/captions.md",
 }
 KEYS = {**dict.fromkeys(("tag", "corpus", "metric"), str), **dict.fromkeys(NUMBERS, (int, float)), "seed": (int, str)}
 SIZES = ("1src", "2src", "3src")
@@ -62,9 +62,10 @@ def check(row: object, path: Path) -> None:
 
 
 def read(path: Path) -> list[dict]:
-    """Result rows of a file, or of the results.json of a folder, or of all scores.json below a folder."""
+    """Result rows of a file, or of the results.json of a folder, or of all scores.json and compared.json below it."""
     if path.is_dir():
-        files = [path / "results.json"] if (path / "results.json").is_file() else score_files(path)
+        kept = [*score_files(path), *sorted(path.rglob("compared.json"))]
+        files = [path / "results.json"] if (path / "results.json").is_file() else kept
         if not files:
             raise ResultsError(f"{path}: no scores.json below it; run stage 5 (score) first")
         return [row for file in files for row in read(file)]
@@ -98,22 +99,18 @@ def merge(rows: list[dict]) -> list[dict]:
 
 def provenance(folders: list[Path]) -> str:
     """How the figures below folders were made: protocol, environment, and wall time of each stage."""
-    runs: dict[Path, list[dict]] = {}
+    protocols: dict[str, str] = {}
+    runs: dict[tuple, list[str]] = {}  # models of a run may have been scored at different times
     for file in [file for folder in folders for file in score_files(folder)]:
         score = load(file)
-        runs.setdefault(file.parent.parent, []).append(score)
-        missing = [key for key in ORIGINS if key not in score]
-        if missing:
+        if missing := [key for key in ORIGINS if key not in score]:
             raise ResultsError(f"{file}: lacks the key `{missing[0]}`; run stage 5 (score) again")
-    scores = [score for models in runs.values() for score in models]
-    protocols = {name: text for score in scores for name, text in score["protocol"].items()}
+        protocols |= score["protocol"]
+        runs.setdefault((file.parents[1], *(score[key] for key in ORIGINS[1:])), []).append(file.parent.name)
+    head = ["run", "models", "git at scoring", *ORIGINS[2:], "seconds of stages 0 to 5, last time each made something"]
+    rows = [[run, ", ".join(models), *made, stage_times(run)] for (run, *made), models in runs.items()]
     lines = ["### Protocol", "", *(f"- {name}: {text}" for name, text in protocols.items()), "", "### Runs", ""]
-    times = "seconds of stages 0 to 5, last time each made something"
-    rows = []
-    for run, models in runs.items():  # models of a run may have been scored at different times
-        made = ["; ".join(dict.fromkeys(score[key] for score in models)) for key in ("git", "torch", "machine")]
-        rows.append([run, *made, stage_times(run)])
-    return "\n".join([*lines, *markdown(["run", "git at scoring", "torch", "machine", times], rows)])
+    return "\n".join([*lines, *markdown(head, rows)])
 
 
 def stage_times(run: Path) -> str:
@@ -144,8 +141,10 @@ def figure(row: dict | None) -> str:
     return f"{row['value']:.1f}{interval}" + (f" ±{row['seed_sd']:.1f}" if "seed_sd" in row else "")
 
 
-def table(rows: list[dict], metrics: list[str]) -> str:
-    """One line per path, tag and seed; columns and lines without any figure are left out."""
+def table(rows: list[dict], metrics: list[str] | dict[str, str]) -> str:
+    """One line per path, tag and seed; columns and lines without any figure are left out. metrics: with their heads, if
+    those are not their names."""
+    words = metrics if isinstance(metrics, dict) else dict(zip(metrics, metrics, strict=True))
     names = [*(["from"] if any(row["from"] for row in rows) else []), "tag", "seed"]
     rows = [row for row in rows if row["metric"] in metrics]
     if not rows:
@@ -153,11 +152,11 @@ def table(rows: list[dict], metrics: list[str]) -> str:
     found = {(*(row[name] for name in names), row["metric"]): row for row in rows}
     lines = list(dict.fromkeys(key[:-1] for key in found))
     metrics = [metric for metric in metrics if any(row["metric"] == metric for row in rows)]
-    head = [*("model" if name == "tag" else name for name in names), *metrics]
+    head = [*("model" if name == "tag" else name for name in names), *map(words.get, metrics)]
     cells = [[*line, *(figure(found.get((*line, metric))) for metric in metrics)] for line in lines]
     out = markdown(head, cells)
     counts = {metric: sorted({row["n"] for row in rows if row["metric"] == metric}) for metric in metrics}
-    out += ["", "n: " + ", ".join(f"{metric} {'/'.join(map(str, n))}" for metric, n in counts.items())]
+    out += ["", "n: " + "; ".join(f"{words[metric]} {'/'.join(map(str, n))}" for metric, n in counts.items())]
     if clips := sorted({row["clips"] for row in rows if "clips" in row}):
         out[-1] += f"; intervals over the {'/'.join(map(str, clips))} recordings that the scenes were made of"
     if any("seed_sd" in row for row in rows):
