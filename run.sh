@@ -36,7 +36,7 @@ conf=${conf:-conf}
 [ "$nj" -ge 1 ] || die "--nj is 0, must be 1 or more"
 if [ "$stage" -eq 0 ]; then
   case "$corpus" in
-    esc50) [ -n "$esc50_dir" ] || die "--corpus esc50 needs --esc50_dir, a folder with meta/esc50.csv and audio/" ;;
+    esc50 | released) [ -n "$esc50_dir" ] || die "--corpus $corpus needs --esc50_dir, a folder with meta/esc50.csv and audio/" ;;
     audiocaps) [ -n "$audiocaps_dir" ] || die "--corpus audiocaps needs --audiocaps_dir, see egs/audiocaps/README.md" ;;
   esac
 fi
