@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from spclap.engine.batches import Batch, FixedScenes, FreshScenes
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.engine.made import tokenizer
 from spclap.engine.precision import kinds_in_bfloat16
+from spclap.engine.renamed import Renaming
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
 from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.protocols import Embeddings, assignment, outcomes, outcomes_of, retrieval
 from spclap.model.blocks import ClauseTargets, distance, places_of
+from spclap.model.class_scores import ClassScores
+from spclap.model.content_encoder import yamnet_classes
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.model.text_encoder import TEXT_ENCODERS
@@ -40,9 +44,13 @@ class ClapModel(SceneModel):
 
     clap: SpatialClap
 
+    def heard(self, batch: Batch) -> Batch:
+        """With what is heard of it, as it was before if it has that."""
+        return replace(batch, heard=self.clap.hear(self.stereo(batch), batch.arrays)) if batch.heard is None else batch
+
     def vectors(self, batch: Batch) -> torch.Tensor:
-        """(N, dim) of a batch, of what was heard before if it has that."""
-        return self.clap.join(self.clap.hear(self.stereo(batch), batch.arrays) if batch.heard is None else batch.heard)
+        """(N, dim) of a batch."""
+        return self.clap.join(self.heard(batch).heard)
 
     def listen(self, scenes: FreshScenes | FixedScenes) -> Dataset:
         if not self.clap.hears_once:
@@ -65,11 +73,16 @@ class ClapModel(SceneModel):
 
 class ClapTraining(ClapModel):
     """`clause_weight` times two more losses are added unless it is 0: the contrastive loss of the audio with
-    `ClauseTargets`, and the distance of the text vectors from these.
+    `ClauseTargets`, and the distance of the text vectors from these. `names_weight` times all of them are added of what
+    `Renaming` makes of a batch, unless it is 0.
     """
 
-    def __init__(self, clap: SpatialClap, kinds: tuple[str, ...] = (), clause_weight: float = 0.0):
+    def __init__(
+        self, clap: SpatialClap, kinds: tuple[str, ...] = (), clause_weight: float = 0.0, names_weight: float = 0.0
+    ):  # fmt: skip
         super().__init__(kinds)
+        self.names_weight = names_weight
+        self.renaming = Renaming(class_scores(clap), yamnet_classes()[0]) if names_weight else None
         self.clap, self.clause_weight = clap, clause_weight
         sizes = {"inputs": clap.text_encoder.dim, "dim": clap.dim}
         self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
@@ -91,6 +104,16 @@ class ClapTraining(ClapModel):
         return symmetric_info_nce(audio, text, fits(said, true), self.clap.scale())
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+        with self.autocast("maps"):
+            batch = self.heard(batch)
+        loss, stats = self.losses_of(batch)
+        if self.renaming:
+            stats["names"], _ = self.losses_of(self.renaming(batch))
+            loss = loss + self.names_weight * stats["names"]
+        return loss, stats, len(batch)
+
+    def losses_of(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Of what was heard."""
         ids = self.clap.text_encoder.tokenize(batch.captions).to(self.device)
         with self.autocast("maps"):
             audio = self.vectors(batch)
@@ -104,7 +127,7 @@ class ClapTraining(ClapModel):
             away = distance(text.float(), targets.float().detach())
             stats.update(clauses=apart, distance=away)
             loss = loss + self.clause_weight * (apart + away)
-        return loss, stats, len(batch)
+        return loss, stats
 
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """R@1 both ways and content-space assignment in percent; `score` is their mean."""
@@ -154,6 +177,7 @@ class ClapTask(SceneTask):
         group = parser.add_argument_group(description="Model")
         group.add_argument("--permutations", type=int, default=1, help="of a scene in a batch at most; above 1: SCL")
         group.add_argument("--clause_weight", type=float, default=0.0, help="of the losses with clause targets")
+        group.add_argument("--names_weight", type=float, default=0.0, help="of the losses with names of classes")
         group.add_argument("--content_encoder", type=str, default="yamnet")
         group.add_argument("--content_encoder_conf", action=NestedDictAction, default={})
         group.add_argument("--fusion", type=str, default="concat")
@@ -173,7 +197,7 @@ class ClapTask(SceneTask):
         if args.clause_weight and halves:
             raise DataError(f"clause_weight is {args.clause_weight}; fusion structured has no blocks, so it must be 0")
         training = StructuredTraining if halves else ClapTraining
-        return training(clap, kinds_in_bfloat16(args), args.clause_weight)
+        return training(clap, kinds_in_bfloat16(args), args.clause_weight, args.names_weight)
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> ClapTraining:
@@ -193,6 +217,11 @@ def learned_arrays(args: argparse.Namespace) -> list[str]:
     """Families of what a model of these arguments has heard through, in its pre-training too."""
     arrays = Corpus(args.data, args.dump).simu.arrays
     return list(dict.fromkeys([*arrays(args.rooms), *(args.pretraining_rooms and arrays(args.pretraining_rooms))]))
+
+
+def class_scores(clap: SpatialClap) -> ClassScores | None:
+    """Of the model's fusion, if it has them."""
+    return next((part for part in clap.fusion.modules() if isinstance(part, ClassScores)), None)
 
 
 def clap_conf(args: argparse.Namespace) -> dict:

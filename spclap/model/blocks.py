@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from spclap.model.class_scores import ClassScores
 from spclap.space.directions import DIRECTIONS
 
 DIRECTION_COUNT = len(DIRECTIONS)
@@ -31,19 +32,21 @@ def block_size(dim: int) -> int:
 class ContentBlocks(nn.Module):
     """Content heard per direction -> vector; how much of the energy comes from there scales its block.
 
-    Args: inputs, dimensions of the content; dim of the vector, ValueError unless five directions can share it.
+    Args: inputs, dimensions of the content; dim of the vector, ValueError unless five directions can share it; classes,
+    scores of what it is called, beside the content.
     """
 
-    def __init__(self, inputs: int, dim: int):
+    def __init__(self, inputs: int, dim: int, classes: ClassScores | None = None):
         super().__init__()
-        self.norm = nn.LayerNorm(inputs)
-        self.projection = projection(inputs + 1, block_size(dim), dim)
+        self.classes, self.norm = classes, nn.LayerNorm(inputs)
+        self.projection = projection(inputs + (classes.count if classes else 0) + 1, block_size(dim), dim)
         self.gate = projection(1, 1, 16)
 
     def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         """(N, directions, inputs) and shares of the energy (N, directions) -> (N, dim)."""
         level = (share + 1e-4).log().unsqueeze(-1)
-        blocks = self.projection(torch.cat([self.norm(content), level], dim=-1)) * F.softplus(self.gate(level))
+        called = [self.classes(content, share)] if self.classes else []
+        blocks = self.projection(torch.cat([self.norm(content), *called, level], dim=-1)) * F.softplus(self.gate(level))
         return blocks.flatten(1)
 
 

@@ -21,6 +21,7 @@ MEL = {"f_min": 125.0, "f_max": 7500.0, "n_mels": MEL_BANDS, "mel_scale": "htk",
 # (input channels, output channels, stride) of MobileNet v1's separable blocks, as in YAMNet
 _BLOCKS = [(32, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2)]
 _BLOCKS += [(512, 512, 1)] * 5 + [(512, 1024, 2), (1024, 1024, 1)]
+CLASSES = 521  # of AudioSet, that YAMNet scores
 
 
 class _Conv(nn.Conv2d):
@@ -106,6 +107,10 @@ class ContentEncoder(nn.Module):
         """(N, T) at 16 kHz -> (N, dim)."""
         return self.embed(self.spectrum(mono))
 
+    def classifier(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight (classes, dim) and bias of what scores the classes that this encoder learned; ValueError for none."""
+        raise ValueError(f"{type(self).__name__} has no classes; set classes: false, or take content_encoder yamnet")
+
     def save_configuration(self, folder: Path) -> dict:
         """Options that build this encoder without pretrained weights; it needs no files."""
         return {}
@@ -123,6 +128,7 @@ class YamNet(ContentEncoder):
 
     def __init__(self, pretrained: bool = True):
         super().__init__()
+        self.pretrained = pretrained
         layers: list[nn.Module] = [_Conv(1, 32, 3, 2)]
         for inputs, outputs, stride in _BLOCKS:
             layers += [_Conv(inputs, inputs, 3, stride, groups=inputs), _Conv(inputs, outputs, 1)]
@@ -134,6 +140,10 @@ class YamNet(ContentEncoder):
             for layer in layers:
                 layer.weight.copy_(next(weights))
                 layer.bias.copy_(next(weights))
+
+    def classifier(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of AudioSet's 521 classes, see `yamnet_classes`; zeros if it is not pretrained."""
+        return yamnet_classes()[1:] if self.pretrained else (torch.zeros(CLASSES, self.dim), torch.zeros(CLASSES))
 
     def save_configuration(self, folder: Path) -> dict:
         return {"pretrained": False}

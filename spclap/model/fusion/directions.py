@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spclap.model.blocks import ContentBlocks
+from spclap.model.class_scores import ClassScores
 from spclap.model.content_encoder import ContentEncoder, require_maps
 
 
@@ -12,19 +13,28 @@ class Directions(nn.Module):
     """Masks of a spatial encoder -> content encoder per direction -> `ContentBlocks`.
 
     Args: depth, number of layers of the content encoder that hear the mixture once, before the masks; 0: the mel
-    spectrum itself is masked, which costs a whole pass per direction. Layers that are trained with batch statistics
-    (content_encoder cnn) count one silent recording among those of a batch. ValueError for a content encoder without
-    maps, a depth that it does not have, and a dim that five directions cannot share.
+    spectrum itself is masked, which costs a whole pass per direction; classes, whether blocks are made of what the
+    content encoder calls a sound, too. Layers that are trained with batch statistics (content_encoder cnn) count one
+    silent recording among those of a batch. ValueError for a content encoder without maps, or without classes where
+    they are wanted, a depth that it does not have, and a dim that five directions cannot share.
     """
 
     spatial_encoders = ("masks", "fixed_masks")
 
-    def __init__(self, content_encoder: ContentEncoder, spatial_encoder: nn.Module, dim: int, depth: int = 0):
+    def __init__(
+        self,
+        content_encoder: ContentEncoder,
+        spatial_encoder: nn.Module,
+        dim: int,
+        depth: int = 0,
+        classes: bool = False,
+    ):
         super().__init__()
         require_maps(content_encoder)
         if not isinstance(depth, int) or not 0 <= depth < len(content_encoder.layers):
             raise ValueError(f"depth is {depth}, the content encoder has {len(content_encoder.layers)} layers")
-        self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim)
+        called = ClassScores(*content_encoder.classifier()) if classes else None
+        self.depth, self.blocks = depth, ContentBlocks(content_encoder.dim, dim, called)
 
     def hear(self, content_encoder, spatial_encoder, stereo, arrays) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, 2, T) -> content per direction (N, directions, content dim), shares of the energy (N, directions)."""
