@@ -1,4 +1,4 @@
-"""Stage 0 of egs/released: of egs/esc50 and egs/mini the clips that may be shared, as data/released/{train,valid,test}."""
+"""Stage 0 of egs/released: clips of egs/esc50 and egs/mini that may be shared, as data/released/{train,valid,test}."""
 
 import argparse
 import importlib.util
