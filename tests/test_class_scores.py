@@ -1,0 +1,100 @@
+"""Class scores beside the content, and scenes told by the names of classes."""
+
+import numpy as np
+import pytest
+import torch
+
+from spclap.engine.batches import Batch, FreshScenes
+from spclap.engine.renamed import STRENGTH, Renaming, said
+from spclap.errors import DataError
+from spclap.model.class_scores import HEARD, ClassScores
+from spclap.scene.meaning import caption_width, fits, statements
+from spclap.space.directions import DIRECTIONS, PHRASES
+
+CLASSES, INPUTS = 12, 30
+
+
+@pytest.fixture
+def scores() -> ClassScores:
+    generator = torch.Generator().manual_seed(0)
+    made = ClassScores(torch.randn(CLASSES, INPUTS, generator=generator), torch.randn(CLASSES, generator=generator))
+    contents = 40 + 5 * torch.rand(400, INPUTS, generator=generator)
+    made.learn(contents @ made.weight.T + made.bias)
+    return made.eval()
+
+
+def test_averages_are_those_of_all_that_was_heard():
+    scores = ClassScores(torch.randn(CLASSES, INPUTS), torch.randn(CLASSES)).train()
+    content, share = torch.rand(50, 5, INPUTS), torch.rand(50, 5) / 4
+    for rows in (slice(0, 7), slice(7, 8), slice(8, 50)):
+        scores(content[rows], share[rows])
+    heard = (content @ scores.weight.T + scores.bias)[share > HEARD].numpy()
+    np.testing.assert_allclose(scores.mean, heard.mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scores.deviation, heard.std(axis=0), rtol=1e-3)
+    before = scores.mean.clone()
+    scores(content, share * 0)  # nothing sounds
+    scores.eval()(content + 1, share)
+    torch.testing.assert_close(scores.mean, before)
+
+
+def test_scores_are_standardised_against_the_other_classes(scores):
+    content = torch.rand(3, 5, INPUTS)
+    found = scores(content, torch.full((3, 5), 0.2)).numpy()
+    own = (
+        content.numpy() @ scores.weight.numpy().T + scores.bias.numpy() - scores.mean.numpy()
+    ) / scores.deviation.numpy()
+    np.testing.assert_allclose(found, own - own.mean(axis=-1, keepdims=True), atol=1e-4)
+
+
+def test_a_changed_content_is_of_its_new_class(scores):
+    content = 40 + 5 * torch.rand(8, INPUTS, generator=torch.Generator().manual_seed(1))  # far above 0: nothing is cut
+    classes, strength = torch.arange(8), torch.linspace(3, 6, 8)
+    changed = scores.changed(content, classes, strength)
+    standard = (changed @ scores.weight.T + scores.bias - scores.mean) / scores.deviation
+    torch.testing.assert_close(standard[torch.arange(8), classes], strength, atol=1e-3, rtol=1e-3)
+    former = (content @ scores.weight.T + scores.bias - scores.mean) / scores.deviation
+    assert (former.argmax(dim=1) != standard.argmax(dim=1)).any()
+    assert scores.changed(torch.zeros(1, INPUTS), torch.tensor([2]), torch.tensor([9.0])).min() >= 0
+
+
+@pytest.fixture
+def heard(corpus) -> Batch:
+    """A batch of two and three sources with permutations, and some content at each direction."""
+    batch = FreshScenes(corpus, {1: 2, 2: 3}, 6, 1, 0)[0]
+    content = 40 + 5 * torch.rand(len(batch), len(DIRECTIONS), INPUTS)
+    share = torch.full((len(batch), len(DIRECTIONS)), 0.2)
+    words = statements(batch.items, caption_width(batch.scenes))
+    return Batch(batch.items, *words, heard=(content, share))
+
+
+def test_renamed_scenes_sound_as_they_are_told(scores, heard):
+    names = [f"Noise {number}, sound {number} (thing)" for number in range(CLASSES)]
+    renamed = Renaming(scores, names)(heard)
+    scenes = list(dict.fromkeys(scene.id for scene in heard.scenes))
+    assert [scene.id for scene in renamed.scenes] == scenes and len(renamed) == 5
+    rows = [[scene.id for scene in heard.scenes].index(name) for name in scenes]
+    low, high = STRENGTH
+    for item, (row, caption, clauses) in enumerate(zip(rows, renamed.captions, renamed.clauses, strict=True)):
+        told = dict((where, what) for what, where in clauses)
+        for where in range(len(DIRECTIONS)):
+            before, after = heard.heard[0][row, where], renamed.heard[0][item, where]
+            if where not in told:
+                torch.testing.assert_close(before, after)
+                continue
+            number = int(told[where].split()[-1])
+            assert f"{told[where]} {PHRASES[DIRECTIONS[where]]}" in caption
+            standard = (after @ scores.weight.T + scores.bias - scores.mean) / scores.deviation
+            assert low - 0.5 < standard[number] and not torch.equal(before, after)
+    assert fits(renamed.said, renamed.true).diagonal().all()
+    again = Renaming(scores, names)(heard)
+    assert again.captions == renamed.captions and torch.equal(again.heard[0], renamed.heard[0])
+
+
+def test_names_are_words():
+    assert said("Baby cry, infant cry") == ["baby cry", "infant cry"]
+    assert said("Whimper (dog)") == ["whimper"] and said("Roaring cats (lions, tigers)") == ["roaring cats"]
+
+
+def test_names_need_class_scores():
+    with pytest.raises(DataError, match="classes: true"):
+        Renaming(None, ["a"])
