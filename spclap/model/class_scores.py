@@ -56,8 +56,8 @@ class ClassScores(nn.Module):
         return self._moved(content, classes, missing.clamp_min(0)).clamp_min(0)
 
     def _moved(self, content: torch.Tensor, classes: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
-        """Contents whose score of a class is `by` deviations above what it was, moved along what its weights have beyond
-        the mean of all classes."""
+        """Contents whose score of a class is `by` deviations above what it was, moved along what its weights have
+        beyond the mean of all classes."""
         centred = self.weight - self.weight.mean(dim=0)
         way, own = centred[classes], self.weight[classes]
         return content + way * (by * self.deviation[classes] / (way * own).sum(dim=1))[:, None]
