@@ -109,9 +109,7 @@ def main() -> None:
     corpus = Corpus(args.data, args.dump)
     clips = {s: [c for c in load_datadir(args.data / s) if fnmatch(c.id, args.clips)] for s in ("train", "test")}
     kinds = sorted({clip.labels[-1] for clip in clips["test"]})
-    print(
-        f"| kinds | which of them | direction, 1 source | both directions, 2 | which is where, 2 | n |"
-    )
+    print("| kinds | which of them | direction, 1 source | both directions, 2 | which is where, 2 | n |")
     print("|---|---|---|---|---|---|")
     seen = scores(load_training(args.training, corpus)[0], corpus, clips["test"], TURNS * args.count, TURNS)
     print(row(f"all {len(kinds)}, known", [seen]), flush=True)
