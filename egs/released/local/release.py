@@ -1,0 +1,119 @@
+"""Writes spclap/released: weights, vocabulary, an example, and a card with the figures of the twin."""
+
+import argparse
+import logging
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from spclap.evaluate.calibration import calibration_error, fit_temperature
+
+from spclap.bin import run_main
+from spclap.data.datadir import load_datadir
+from spclap.engine.clap import clap_conf, learned_arrays
+from spclap.engine.trained import arguments, load_training
+from spclap.errors import DataError
+from spclap.evaluate.embedder import OfClap
+from spclap.evaluate.frozen import RenderedSet
+from spclap.evaluate.protocols import Embeddings
+from spclap.model.checkpoints import save_trained
+from spclap.model.folders import write_sums
+from spclap.scene.corpus import Corpus
+from spclap.scene.scene import Scene, Source
+from spclap.scene.spatialize import render
+from spclap.space.array import SAMPLE_RATE
+from spclap.space.directions import DIRECTIONS
+from spclap.space.wording import TEMPLATE
+
+LOCAL = Path(__file__).parent
+EXAMPLE = {"left": "dog", "right": "rain"}  # of clips in the public domain
+EXAMPLE_SECONDS = 3.0
+
+
+def direction_cosines(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines (n, 5) of one known sound at each direction, and which is right, of the fixed scenes of one source."""
+    args = arguments(folder)
+    corpus = Corpus(args.data, args.dump)
+    embedder, cosines, truth = OfClap(load_training(folder, corpus)[0].clap), [], []
+    for setting in corpus.simu.scenes.fixed:
+        scenes = corpus.fixed(split, 1, setting)
+        sounds = RenderedSet.of(setting, scenes, corpus, corpus.bank(split), split, corpus.simu.scenes.seconds)
+        found = Embeddings(embedder).hear(sounds)
+        for scene, audio in zip(scenes, found.audio, strict=True):
+            (source,) = scene.sources
+            captions = [TEMPLATE.caption([source.caption], [where]) for where in DIRECTIONS]
+            cosines.append(found.text(captions) @ audio)
+            truth.append(DIRECTIONS.index(source.direction))
+    return np.array(cosines), np.array(truth)
+
+
+def vocabulary(data: Path) -> list[str]:
+    """What each kind of the training clips is called."""
+    clips = load_datadir(data / "train")
+    return sorted({clip.captions[0] for clip in clips})
+
+
+def licences(data: Path) -> dict[str, tuple[str, str]]:
+    """Clip -> split and licence, as stage 0 wrote them."""
+    lines = (data / "SOURCES.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    return {clip: (split, licence) for clip, split, licence, *_ in cells[1:]}
+
+
+def example(data: Path, dump: Path) -> tuple[np.ndarray, list[str]]:
+    """A scene of two sounds at two places (samples, 2), and the clips that it is made of."""
+    corpus = Corpus(data, dump)
+    free = {clip for clip, (_, licence) in licences(data).items() if licence == "CC0"}
+    bank, clips = corpus.bank("train"), [clip for clip in load_datadir(data / "train") if clip.id in free]
+    room, sources = bank.rooms([corpus.simu.scenes.rooms])[0], []
+    for direction, label in EXAMPLE.items():
+        if not (fitting := [clip for clip in clips if clip.labels[0] == label]):
+            raise DataError(f"{data}: no clip of `{label}` under CC0 for the example")
+        row = int(bank.rows(room, direction)[0])
+        azimuth = float(bank.table.azimuth[row])
+        clip = fitting[0]
+        sources.append(Source(clip.id, clip.captions[0], clip.labels, row, direction, azimuth, 0.0, 0.0))
+    wave = render(
+        Scene("example", room, tuple(sources)), corpus.pack("train"), bank, round(EXAMPLE_SECONDS * SAMPLE_RATE)
+    )
+    return wave.T.numpy() * 0.5 / float(wave.abs().max()), [source.clip for source in sources]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("training", type=Path, help="such as exp/released/released/seed0/scl")
+    parser.add_argument("twin", type=Path, help="the same, trained without the clips of its figures")
+    parser.add_argument(
+        "--tables", type=Path, required=True, help="folder of the twin's binding.md, arrays.md, kinds.md"
+    )
+    parser.add_argument("--out", type=Path, default=Path("spclap/released"), help="model directory, written")
+    args = parser.parse_args()
+    settings = arguments(args.training)
+    corpus = Corpus(settings.data, settings.dump)
+    temperature = fit_temperature(*direction_cosines(args.training, "valid"))
+    error = calibration_error(
+        *direction_cosines(args.twin, "test"), fit_temperature(*direction_cosines(args.twin, "valid"))
+    )
+    logging.info("temperature %.4f; the twin's expected calibration error on test scenes: %.3f", temperature, error)
+    about = {
+        "training": "egs/released/release.sh", "seed": settings.seed, "arrays": learned_arrays(settings),
+        "scene_seconds": settings.seconds[0], "calibration": {"temperature": temperature, "error": error},
+    }  # fmt: skip
+    save_trained(load_training(args.training, corpus)[0].clap, clap_conf(settings), args.out, **about)
+    (args.out / "vocabulary.txt").write_text("\n".join(vocabulary(corpus.data)) + "\n", encoding="utf-8")
+    wave, made_of = example(corpus.data, corpus.dump)
+    soundfile.write(args.out / "example.flac", wave, SAMPLE_RATE, subtype="PCM_16")
+    sources = (corpus.data / "SOURCES.md").read_text(encoding="utf-8")
+    (args.out / "SOURCES.md").write_text(sources, encoding="utf-8")
+    counts = Counter(licence for split, licence in licences(corpus.data).values() if split != "test")
+    pages = Environment(loader=FileSystemLoader(LOCAL), undefined=StrictUndefined, trim_blocks=True)
+    tables = {path.stem: path.read_text(encoding="utf-8").strip() for path in args.tables.glob("*.md")}
+    card = pages.get_template("card.md").render(about=about, licences=counts, example=made_of, tables=tables)
+    (args.out / "README.md").write_text(card + "\n", encoding="utf-8")
+    write_sums(args.out)
+
+
+if __name__ == "__main__":
+    run_main(main)
