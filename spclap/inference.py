@@ -1,36 +1,37 @@
-"""Vectors of recordings and captions from a trained model.
+"""Vectors of recordings and captions from a trained model, and what it says of them.
 
-model = SpatialCLAP.from_pretrained("my_model")  # made by `spclap export`
+model = SpatialCLAP.from_pretrained()  # the released one; or a folder, or a name on the hub
 audio = model.embed_audio(["street.wav"])
 text = model.embed_text(["a dog barks on the left side, and rain falls in front"])
 similarity = audio @ text.T
 """
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from spclap.data.audio import Window, array_stream, windows
+from spclap.data.audio import Window, windows
 from spclap.data.datadir import visible
 from spclap.data.decode import Stream
 from spclap.data.progress import progress
-from spclap.data.stream import open_stream
+from spclap.data.recordings import Recording, either_rate, listed, name_of, stream_of
 from spclap.errors import DataError
+from spclap.model import hub
 from spclap.model.captioner import Captioner
 from spclap.model.checkpoints import about, load_captioner, load_model
+from spclap.model.folders import new_folder
 from spclap.model.recognise import Presence
 from spclap.model.spatial_clap import SpatialClap
 from spclap.space.array import FORMS, SAMPLE_RATE, Array, array_of
 from spclap.space.family import belongs
 
-Recording = str | PathLike | np.ndarray | torch.Tensor
 AT_ONCE = 8  # windows of a recording that are embedded together
 MIN_SCENE = 0.5  # s, less is too short for content encoders
 
@@ -50,10 +51,11 @@ class Heard:
 class SpatialCLAP:
     """A trained Spatial-CLAP. Vectors are numpy arrays (n, dim) of unit length: cosines are matrix products.
 
-    Recordings are stereo: files of any rate and length, or arrays (2, samples), channel 0 left, at `sample_rate` Hz
-    (needed for arrays alone). One alone, not in a list, counts as a list of one, and so does one caption: the result
-    has one row. `array` says what heard them, in the words of docs/arrays.md such as "ortf" or "sphere:0.0875"; if not
-    given it is the model's default, `model.clap.array`.
+    Recordings are stereo: files of any rate and length; arrays or tensors of torch (2, samples), channel 0 left, at
+    `sampling_rate` Hz (needed for these alone; `sample_rate` means the same); {"array", "sampling_rate"}; decoders of
+    `datasets`; or lists of any of these. One alone, not in a list, counts as a list of one, and so does one caption.
+    `array` says what heard them, in the words of docs/arrays.md such as "ortf" or "sphere:0.0875"; if not given it is
+    the model's default, `model.clap.array`.
 
     Args: scene_seconds, s, of the scenes that `clap` learned from; what the folder says if not given.
     """
@@ -67,10 +69,39 @@ class SpatialCLAP:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str | torch.device = "cpu", scene_seconds: float | None = None
+        cls,
+        name: str | Path | None = None,
+        device: str | torch.device = "cpu",
+        revision: str | None = None,
+        scene_seconds: float | None = None,
     ) -> "SpatialCLAP":
-        """Load a model directory; DataError when it is none."""
-        return cls(load_model(Path(folder), device), Path(folder), scene_seconds)
+        """Load a model directory, or one that the hub has under the name `user/model`, at a `revision` (branch, tag or
+        commit) if told; without a name the released model. DataError when there is none."""
+        folder = hub.located(name, revision)
+        return cls(load_model(folder, device), folder, scene_seconds)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Copy the model directory. DataError when `folder` exists, and for a model that was not loaded from one."""
+        with new_folder(Path(folder)) as temporary:
+            shutil.copytree(self._own_folder, temporary, dirs_exist_ok=True)
+
+    def push_to_hub(
+        self,
+        name: str,
+        revision: str | None = None,
+        token: str | None = None,
+        private: bool = False,
+        commit_message: str = "Push a model of spclap",
+    ) -> str:
+        """Push the model directory to the hub as `user/model`, and return the commit's address. DataError for what the
+        hub refuses, and for a model that was not loaded from a directory."""
+        return hub.push(self._own_folder, name, revision, token, private, commit_message)
+
+    @property
+    def _own_folder(self) -> Path:
+        if self.folder is None:
+            raise DataError("the model was not loaded from a folder, so there is nothing to copy; use save_model")
+        return self.folder
 
     @property
     def device(self) -> torch.device:
@@ -113,24 +144,27 @@ class SpatialCLAP:
             self._said.add(array)
         return array
 
-    def listen(
+    @either_rate
+    def windows(
         self,
         recording: Recording,
-        sample_rate: int | None = None,
         window: float | None = None,
-        name: str = "recording",
+        hop: float | None = None,
+        sampling_rate: int | None = None,
         array: Array | str | None = None,
+        name: str = "recording",
     ) -> Iterator[Heard]:
-        """A recording window by window, one after the other, the last one at its end; `window` s, `scene_seconds` if
-        not given. DataError as of `embed_audio`, at the end of the recording if need be."""
-        stream, array = _stream(recording, sample_rate, name), self.told(array)
-        parts = self._windows(stream, window)
+        """A recording window by window, of `window` s (`scene_seconds` if not given), one every `hop` s (one after the
+        other if not given), the last one at its end. DataError as of `embed_audio`, at the end of the recording if need
+        be, and for windows that are too short or leave gaps."""
+        stream, array = stream_of(recording, sampling_rate, name), self.told(array)
+        parts = self._windows(stream, window, hop)
         while batch := list(islice(parts, AT_ONCE)):
             yield from self._hear(batch, [array])
 
-    def _windows(self, stream: Stream, window: float | None = None) -> Iterator[Window]:
+    def _windows(self, stream: Stream, window: float | None = None, hop: float | None = None) -> Iterator[Window]:
         with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
-            for part in windows(stream, self.sample_rate, self.scene_seconds, window):
+            for part in windows(stream, self.sample_rate, self.scene_seconds, window, hop):
                 yield part
                 bar.update(part.end - bar.n)
 
@@ -150,10 +184,11 @@ class SpatialCLAP:
             for part, (vector, some) in zip(batch, heard, strict=True)
         ]
 
+    @either_rate
     def embed_audio(
         self,
         recordings: Recording | Sequence[Recording],
-        sample_rate: int | None = None,
+        sampling_rate: int | None = None,
         array: Array | str | Sequence[Array | str] | None = None,
     ) -> np.ndarray:
         """Recordings -> (n, dim); array, what heard all of them, or a list of what heard each.
@@ -162,15 +197,13 @@ class SpatialCLAP:
         line says so where nothing but noise is heard.
         Raises DataError for a recording that is not stereo, empty, silent, too short or not finite.
         """
-        recordings = _listed(recordings)
-        if not len(recordings):
-            raise DataError("no recordings; give at least one")
+        recordings = listed(recordings)
         several = isinstance(array, Sequence) and not isinstance(array, str)
         arrays = [self.told(one) for one in (array if several else [array])]
         if len(arrays) not in (1, len(recordings)):
             raise DataError(f"array lists {len(arrays)} for {len(recordings)} recordings; give one for each, or one")
         pools = [_Pool(self.clap.dim) for _ in recordings]
-        parts = self._parts(recordings, sample_rate)
+        parts = self._parts(recordings, sampling_rate)
         while batch := list(islice(parts, AT_ONCE)):
             rows, windows_ = zip(*batch, strict=True)
             heard = self._hear(list(windows_), arrays if len(arrays) == 1 else [arrays[row] for row in rows])
@@ -178,13 +211,13 @@ class SpatialCLAP:
                 pools[row].add(one)
         for row, pool in enumerate(pools):
             if not pool.something:
-                logging.warning("%s: nothing but noise is heard", _name(recordings[row], row))
+                logging.warning("%s: nothing but noise is heard", name_of(recordings[row], f"recording {row}"))
         return np.stack([pool.vector for pool in pools])
 
-    def _parts(self, recordings: Sequence[Recording], sample_rate: int | None) -> Iterator[tuple[int, Window]]:
+    def _parts(self, recordings: Sequence[Recording], sampling_rate: int | None) -> Iterator[tuple[int, Window]]:
         """The windows of all recordings, each with the number of its recording."""
         for row, recording in enumerate(progress(recordings, desc="recordings")):
-            stream = _stream(recording, sample_rate, f"recording {row}")
+            stream = stream_of(recording, sampling_rate, f"recording {row}")
             for part in self._windows(stream):
                 yield row, part
 
@@ -197,27 +230,29 @@ class SpatialCLAP:
             raise DataError("the model has no folder and so no captioner; load one with from_pretrained")
         return load_captioner(self.folder, self.clap.dim, self.device)
 
+    @either_rate
     def caption(
         self,
         recordings: Recording | Sequence[Recording],
-        sample_rate: int | None = None,
+        sampling_rate: int | None = None,
         beams: int = 1,
         array: Array | str | None = None,
     ) -> list[str]:
         """What recordings as a whole are about, and where; greedy or with `beams`. One of nothing but noise has a
         caption too, and a line that says so."""
-        return self._say(self.embed_audio(recordings, sample_rate, array), beams)
+        return self._say(self.embed_audio(recordings, sampling_rate, array), beams)
 
+    @either_rate
     def caption_windows(
         self,
         recording: Recording,
-        sample_rate: int | None = None,
+        sampling_rate: int | None = None,
         window: float | None = None,
         beams: int = 1,
         array: Array | str | None = None,
     ) -> Iterator[tuple[float, float, str | None]]:
         """Start and end in s of every window of a recording and what it is about, None where it is silent or noise."""
-        for heard in self.listen(recording, sample_rate, window, array=array):
+        for heard in self.windows(recording, window, sampling_rate=sampling_rate, array=array):
             yield heard.start, heard.end, self._say(heard.vector[None], beams)[0] if heard.something else None
 
     @torch.inference_mode()
@@ -261,24 +296,3 @@ class _Pool:
     def vector(self) -> np.ndarray:
         """(dim,) of unit length; that of a single window to the bit."""
         return self.only if self.count == 1 else (self.total / np.linalg.norm(self.total)).astype(np.float32)
-
-
-def _listed(recordings: Recording | Sequence[Recording]) -> Sequence[Recording]:
-    """A recording alone as a list of one: a path, or an array of two axes."""
-    alone = isinstance(recordings, str | bytes | PathLike) or getattr(recordings, "ndim", 0) in (1, 2)
-    return [recordings] if alone else recordings
-
-
-def _name(recording: Recording, index: int) -> str:
-    return str(recording) if isinstance(recording, str | PathLike) else f"recording {index}"
-
-
-def _stream(recording: Recording, sample_rate: int | None, name: str) -> Stream:
-    if isinstance(recording, str | PathLike):
-        return open_stream(Path(recording))
-    if isinstance(recording, bytes):
-        raise DataError(f"{name} is bytes; give a path as text, or an array")
-    if sample_rate is None:
-        raise DataError(f"{name} is an array; say its sample_rate in Hz")
-    array = recording.detach().cpu().numpy() if torch.is_tensor(recording) else np.asarray(recording)
-    return array_stream(array, sample_rate, name)

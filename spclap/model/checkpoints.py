@@ -27,6 +27,7 @@ from spclap.model.spatial_clap import SpatialClap
 from spclap.model.text_encoder import TEXT_ENCODERS
 
 FOLDERS = {"text_encoder": "text", "content_encoder": "content", "decoder": "decoder"}
+RELEASED = Path(__file__).resolve().parents[1] / "released"  # the model directory that comes with the package
 PARTS = {"text_encoder": TEXT_ENCODERS, "content_encoder": CONTENT_ENCODERS, "decoder": DECODERS}
 
 

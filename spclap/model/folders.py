@@ -46,13 +46,21 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """`folder`/`name`; DataError unless that is a place in `folder`, links followed."""
+    """`folder`/`name`; DataError unless that is a place in `folder`, links followed (see `_home`)."""
     path = folder / str(name)
     if Path(str(name)).is_absolute() or ".." in path.parts[len(folder.parts) :]:
         raise DataError(f"{folder}: `{name}` is no name of a file in that folder; nothing else is read")
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not path.resolve().is_relative_to(_home(folder)):
         raise DataError(f"{folder}: {name} is a link out of the folder; copy the model with `cp -rL`")
     return path
+
+
+def _home(folder: Path) -> Path:
+    """What links of a folder may lead into: itself, or its whole repository where the hub's cache has it, in which a
+    snapshot is made of links to blobs."""
+    here = folder.resolve()
+    cached = here.parent.name == "snapshots" and (here.parents[1] / "blobs").is_dir()
+    return here.parents[1] if cached else here
 
 
 def sha256(path: Path) -> str:
