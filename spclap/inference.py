@@ -6,66 +6,30 @@ text = model.embed_text(["a dog barks on the left side, and rain falls in front"
 similarity = audio @ text.T
 """
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from spclap.data.audio import Window, windows
-from spclap.data.datadir import visible
-from spclap.data.decode import Stream
-from spclap.data.progress import progress
-from spclap.data.recordings import Recording, either_rate, listed, name_of, stream_of
+from spclap import zero_shot
+from spclap.data.recordings import Recording, alone, either_rate
 from spclap.errors import DataError
+from spclap.listening import Listener
 from spclap.model import hub
 from spclap.model.captioner import Captioner
-from spclap.model.checkpoints import about, load_captioner, load_model
+from spclap.model.checkpoints import load_captioner, load_model
 from spclap.model.folders import new_folder
-from spclap.model.recognise import Presence
-from spclap.model.spatial_clap import SpatialClap
-from spclap.space.array import FORMS, SAMPLE_RATE, Array, array_of
-from spclap.space.family import belongs
+from spclap.space.array import Array
+from spclap.space.directions import DIRECTIONS
 
-AT_ONCE = 8  # windows of a recording that are embedded together
-MIN_SCENE = 0.5  # s, less is too short for content encoders
+VOCABULARY = "vocabulary.txt"  # of a model directory: names of sounds that it knows, one a line
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, its energy, and whether
-    it is more than noise, see `Presence`."""
-
-    start: float
-    end: float
-    vector: np.ndarray | None
-    energy: float
-    something: bool
-
-
-class SpatialCLAP:
-    """A trained Spatial-CLAP. Vectors are numpy arrays (n, dim) of unit length: cosines are matrix products.
-
-    Recordings are stereo: files of any rate and length; arrays or tensors of torch (2, samples), channel 0 left, at
-    `sampling_rate` Hz (needed for these alone; `sample_rate` means the same); {"array", "sampling_rate"}; decoders of
-    `datasets`; or lists of any of these. One alone, not in a list, counts as a list of one, and so does one caption.
-    `array` says what heard them, in the words of docs/arrays.md such as "ortf" or "sphere:0.0875"; if not given it is
-    the model's default, `model.clap.array`.
-
-    Args: scene_seconds, s, of the scenes that `clap` learned from; what the folder says if not given.
-    """
-
-    sample_rate = SAMPLE_RATE
-
-    def __init__(self, clap: SpatialClap, folder: Path | None = None, scene_seconds: float | None = None):
-        self.clap, self.folder, self._scene_seconds = clap.eval(), folder, scene_seconds
-        self._said: set[Array] = set()  # arrays of which a line said that they are new
-        self._presence = Presence()
+class SpatialCLAP(Listener):
+    """A trained Spatial-CLAP: what people ask of it. Recordings and `array` are those of `Listener`."""
 
     @classmethod
     def from_pretrained(
@@ -103,125 +67,81 @@ class SpatialCLAP:
             raise DataError("the model was not loaded from a folder, so there is nothing to copy; use save_model")
         return self.folder
 
-    @property
-    def device(self) -> torch.device:
-        return self.clap.logit_scale.device
-
-    @property
-    def scene_seconds(self) -> float:
-        """s, length of the scenes that the model learned from and of the windows in which it hears; DataError for a
-        model that does not say."""
-        seconds = self._scene_seconds
-        if seconds is None and self.folder is not None:
-            seconds = about(self.folder).get("scene_seconds")
-        if seconds is None:
-            where = self.folder / "config.yaml" if self.folder else "the model"
-            raise DataError(f"{where}: has no scene_seconds; export it anew or give SpatialCLAP scene_seconds")
-        if not MIN_SCENE <= seconds < float("inf"):
-            raise DataError(f"scene_seconds is {seconds}; it must be {MIN_SCENE} s or more")
-        return seconds
-
-    @property
-    def arrays(self) -> list[str]:
-        """What the model heard through in training: words for arrays, with ranges; empty if it does not say."""
-        return about(self.folder).get("arrays", []) if self.folder else []
-
-    def told(self, array: Array | str | None) -> Array:
-        """What a recording is heard through. A line says so when training had no such array; DataError for words that
-        name none, and for a model that cannot be told."""
-        known = self.clap.array
-        if array is None:
-            return known
-        if not isinstance(array, str | Array):
-            raise DataError(f"array is {array!r}; give words, such as ortf: {FORMS}")
-        array = array_of(array) if isinstance(array, str) else array
-        words = ", ".join(learned := self.arrays or [str(known)])
-        new = not belongs(array, learned)
-        if new and not self.clap.told:
-            raise DataError(f"array {array}: this model cannot be told what it hears through; it learned {words}")
-        if new and self.arrays and array not in self._said:
-            logging.warning("array %s: trained on %s, so it may hear less well", array, words)
-            self._said.add(array)
-        return array
-
     @either_rate
-    def windows(
+    def classify(
         self,
-        recording: Recording,
-        window: float | None = None,
-        hop: float | None = None,
+        audio: Recording | Sequence[Recording],
+        candidate_labels: Sequence[str],
+        where: str | None = None,
+        hypothesis_template: str = "{}",
         sampling_rate: int | None = None,
         array: Array | str | None = None,
-        name: str = "recording",
-    ) -> Iterator[Heard]:
-        """A recording window by window, of `window` s (`scene_seconds` if not given), one every `hop` s (one after the
-        other if not given), the last one at its end. DataError as of `embed_audio`, at the end of the recording if need
-        be, and for windows that are too short or leave gaps."""
-        stream, array = stream_of(recording, sampling_rate, name), self.told(array)
-        parts = self._windows(stream, window, hop)
-        while batch := list(islice(parts, AT_ONCE)):
-            yield from self._hear(batch, [array])
+    ) -> list[dict] | list[list[dict]]:
+        """Which of these sounds is heard: [{"score", "label", "where"}, ...] of a recording, the likeliest first, or a
+        list of those for several.
 
-    def _windows(self, stream: Stream, window: float | None = None, hop: float | None = None) -> Iterator[Window]:
-        with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
-            for part in windows(stream, self.sample_rate, self.scene_seconds, window, hop):
-                yield part
-                bar.update(part.end - bar.n)
-
-    @torch.inference_mode()
-    def _hear(self, batch: list[Window], arrays: list[Array]) -> list[Heard]:
-        """Windows heard by `arrays`, that of each or one for all."""
-        rows = [row for row, part in enumerate(batch) if part.audio is not None]
-        found = iter(())
-        if rows:
-            stereo = torch.from_numpy(np.stack([batch[row].audio for row in rows]))
-            own = arrays if len(arrays) == 1 else [arrays[row] for row in rows]
-            vectors = self.clap.embed_audio(stereo.to(self.device), own).float().cpu().numpy()
-            found = iter(zip(vectors, self._presence(stereo, own).tolist(), strict=True))
-        heard = ((None, False) if part.audio is None else next(found) for part in batch)
-        return [
-            Heard(part.start, part.end, vector, part.energy, some)
-            for part, (vector, some) in zip(batch, heard, strict=True)
-        ]
+        Each label is asked at each of DIRECTIONS; a score is the softmax over all of these, summed over directions, and
+        `where` the likeliest direction. With `where`, it is asked what sounds there: the softmax over labels at that
+        direction. `hypothesis_template` makes words of a label, before its place is said. DataError for labels that are
+        none or stand twice, for a template without one {}, and for a `where` that is no direction.
+        """
+        zero_shot.require_direction(where)
+        labels = zero_shot.labels_of(candidate_labels)
+        text = self.embed_text(zero_shot.placed(labels, hypothesis_template))
+        cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
+        logits = self.logit_scale * cosines.reshape(len(cosines), len(labels), len(DIRECTIONS))
+        return of_each(audio, [zero_shot.by_label(rows, labels, where) for rows in logits])
 
     @either_rate
-    def embed_audio(
+    def locate(
         self,
-        recordings: Recording | Sequence[Recording],
+        audio: Recording | Sequence[Recording],
+        what: str,
         sampling_rate: int | None = None,
-        array: Array | str | Sequence[Array | str] | None = None,
-    ) -> np.ndarray:
-        """Recordings -> (n, dim); array, what heard all of them, or a list of what heard each.
+        array: Array | str | None = None,
+    ) -> dict[str, float] | list[dict[str, float]]:
+        """Where a sound is: direction -> probability, in the order of DIRECTIONS; a list of those for several
+        recordings. The softmax over `what` at each direction, at the model's `temperature`; it says where the sound is
+        if it is there. DataError for a `what` that is no text."""
+        text = self.embed_text(zero_shot.placed(zero_shot.labels_of([what])))
+        cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
+        return of_each(audio, [zero_shot.by_place(row, self.temperature) for row in cosines])
 
-        The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy. A
-        line says so where nothing but noise is heard.
-        Raises DataError for a recording that is not stereo, empty, silent, too short or not finite.
-        """
-        recordings = listed(recordings)
-        several = isinstance(array, Sequence) and not isinstance(array, str)
-        arrays = [self.told(one) for one in (array if several else [array])]
-        if len(arrays) not in (1, len(recordings)):
-            raise DataError(f"array lists {len(arrays)} for {len(recordings)} recordings; give one for each, or one")
-        pools = [_Pool(self.clap.dim) for _ in recordings]
-        parts = self._parts(recordings, sampling_rate)
-        while batch := list(islice(parts, AT_ONCE)):
-            rows, windows_ = zip(*batch, strict=True)
-            heard = self._hear(list(windows_), arrays if len(arrays) == 1 else [arrays[row] for row in rows])
-            for row, one in zip(rows, heard, strict=True):
-                pools[row].add(one)
-        for row, pool in enumerate(pools):
-            if not pool.something:
-                logging.warning("%s: nothing but noise is heard", name_of(recordings[row], f"recording {row}"))
-        return np.stack([pool.vector for pool in pools])
+    @either_rate
+    def rank(
+        self,
+        audio: Recording | Sequence[Recording],
+        captions: Sequence[str],
+        sampling_rate: int | None = None,
+        array: Array | str | None = None,
+    ) -> list[dict] | list[list[dict]]:
+        """Captions by their cosine with a recording: [{"score", "caption"}, ...], the best first; a list of those for
+        several recordings."""
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        cosines = self.embed_audio(audio, sampling_rate, array) @ self.embed_text(captions).T
+        return of_each(audio, [zero_shot.ranked(row, captions) for row in cosines])
 
-    def _parts(self, recordings: Sequence[Recording], sampling_rate: int | None) -> Iterator[tuple[int, Window]]:
-        """The windows of all recordings, each with the number of its recording."""
-        for row, recording in enumerate(progress(recordings, desc="recordings")):
-            stream = stream_of(recording, sampling_rate, f"recording {row}")
-            for part in self._windows(stream):
-                yield row, part
+    @property
+    def logit_scale(self) -> float:
+        """Factor on cosines that training found, as in CLIP."""
+        return self.clap.scale().item()
 
-    get_audio_embeddings = embed_audio  # as others call it
+    @property
+    def temperature(self) -> float:
+        """By which `locate` divides cosines: fitted on validation scenes where the model directory says so, the inverse
+        of `logit_scale` otherwise. DataError for one that is not above 0."""
+        value = (self.about.get("calibration") or {}).get("temperature", 1 / self.logit_scale)
+        if not isinstance(value, float | int) or not 0 < value < float("inf"):
+            raise DataError(f"{self.folder}: calibration: temperature is {value!r}; it must be above 0")
+        return float(value)
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Names of sounds that the model directory lists; DataError where there are none."""
+        path = None if self.folder is None else self.folder / VOCABULARY
+        if path is None or not path.is_file():
+            raise DataError(f"{path or 'the model'}: the model lists no sounds that it knows; name those to look for")
+        return zero_shot.labels_of([line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line])
 
     @cached_property
     def captioner(self) -> Captioner:
@@ -259,40 +179,7 @@ class SpatialCLAP:
     def _say(self, vectors: np.ndarray, beams: int) -> list[str]:
         return self.captioner.generate(torch.from_numpy(vectors).to(self.device), beams)
 
-    @torch.inference_mode()
-    def embed_text(self, captions: str | Sequence[str], batch_size: int = 256) -> np.ndarray:
-        """Captions -> (n, dim). DataError for an empty list or caption."""
-        captions = [captions] if isinstance(captions, str) else list(captions)
-        for caption in captions:
-            if not isinstance(caption, str) or not visible(caption):
-                raise DataError(f"caption {caption!r} is not a text; give words")
-        if not captions:
-            raise DataError("no captions; give at least one")
-        rows = []
-        with progress(total=len(captions), desc="captions", unit="caption") as bar:
-            for first in range(0, len(captions), batch_size):
-                batch = captions[first : first + batch_size]
-                ids = self.clap.text_encoder.tokenize(batch)
-                rows.append(self.clap.embed_text(ids.to(self.device)).float().cpu().numpy())
-                bar.update(len(batch))
-        return np.concatenate(rows)
 
-    get_text_embeddings = embed_text
-
-
-class _Pool:
-    """The mean of the vectors of a recording's windows, weighted by their energy."""
-
-    def __init__(self, dim: int):
-        self.total, self.only, self.count, self.something = np.zeros(dim), None, 0, False
-
-    def add(self, heard: Heard) -> None:
-        self.something |= heard.something
-        if heard.vector is not None:
-            self.total, self.only = self.total + heard.energy * heard.vector, heard.vector
-            self.count += 1
-
-    @property
-    def vector(self) -> np.ndarray:
-        """(dim,) of unit length; that of a single window to the bit."""
-        return self.only if self.count == 1 else (self.total / np.linalg.norm(self.total)).astype(np.float32)
+def of_each(audio: Recording | Sequence[Recording], found: list) -> object:
+    """What was found of each recording; of one that is not in a list, that alone."""
+    return found[0] if alone(audio) else found

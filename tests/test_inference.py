@@ -12,7 +12,8 @@ from small_clap import ANY_ARRAY, Echo, small_clap
 from spclap.data.audio import SILENCE_DB, windows
 from spclap.data.decode import Stream
 from spclap.errors import DataError
-from spclap.inference import AT_ONCE, SpatialCLAP
+from spclap.inference import SpatialCLAP
+from spclap.listening import AT_ONCE
 from spclap.space.array import Sphere, array_of
 
 RATE = 16000

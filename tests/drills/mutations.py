@@ -258,7 +258,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
     # inference
     ("data/audio.py", "np.square(frames[-new:], ", "np.square(frames, ", "overlapping windows count twice",
      "test_inference.py"),
-    ("inference.py", "heard.energy * heard.vector", "heard.vector", "windows weigh the same", "test_inference.py"),
+    ("listening.py", "heard.energy * heard.vector", "heard.vector", "windows weigh the same", "test_inference.py"),
     ("data/audio.py", "frames = without_dc(frames)\n", "frames = frames.copy()\n", "DC is kept", "test_inference.py"),
     ("data/audio.py", "if level >= SILENCE_DB:", "if level > -190:", "silence is exact zeros", "test_inference.py"),
     ("data/audio.py", "np.resize(audio, (wanted, 2)).T", "np.pad(audio, ((0, wanted - len(audio)), (0, 0))).T",
@@ -312,7 +312,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("evaluate/adapters.py", "arrays[row % len(arrays)]", "arrays[0]", "cues of the first array alone", SCORED),
     ("evaluate/metrics.py", "return vectors / lengths", "return vectors", "products of vectors for cosines",
      "test_protocols.py"),
-    ("inference.py", "else [arrays[row] for row in rows])\n            for", "else arrays[:1])\n            for",
+    ("listening.py", "else [arrays[row] for row in rows])\n            for", "else arrays[:1])\n            for",
      "a batch is heard through the first array", "test_inference.py"),
     ("evaluate/generated.py", "< 1 - SAME", "< 2", "a prompt's own recordings are among its others",
      "test_generated.py"),
