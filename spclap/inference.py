@@ -96,16 +96,22 @@ class SpatialCLAP(Listener):
     def locate(
         self,
         audio: Recording | Sequence[Recording],
-        what: str,
+        what: str | Sequence[str],
         sampling_rate: int | None = None,
         array: Array | str | None = None,
-    ) -> dict[str, float] | list[dict[str, float]]:
-        """Where a sound is: direction -> probability, in the order of DIRECTIONS; a list of those for several
-        recordings. The softmax over `what` at each direction, at the model's `temperature`; it says where the sound is
-        if it is there. DataError for a `what` that is no text."""
-        text = self.embed_text(zero_shot.placed(zero_shot.labels_of([what])))
+    ) -> dict[str, float] | list:
+        """Where a sound is: direction -> probability, in the order of DIRECTIONS; a list of those for several sounds,
+        and a list of that for several recordings.
+
+        The softmax over `what` at each direction, at the model's `temperature`: where the sound is if it is there.
+        DataError for a `what` that is no text.
+        """
+        asked = zero_shot.labels_of([what] if isinstance(what, str) else what)
+        text = self.embed_text(zero_shot.placed(asked))
         cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
-        return of_each(audio, [zero_shot.by_place(row, self.temperature) for row in cosines])
+        sounds = cosines.reshape(len(cosines), len(asked), len(DIRECTIONS))
+        found = [[zero_shot.by_place(row, self.temperature) for row in rows] for rows in sounds]
+        return of_each(audio, [rows[0] for rows in found] if isinstance(what, str) else found)
 
     @either_rate
     def rank(

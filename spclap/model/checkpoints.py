@@ -23,11 +23,11 @@ from spclap.model.captioner import DECODERS, Captioner
 from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.folders import check_sums, inside, new_folder, write_sums
 from spclap.model.language import loading, offline
+from spclap.model.packaged import RELEASED as RELEASED
 from spclap.model.spatial_clap import SpatialClap
 from spclap.model.text_encoder import TEXT_ENCODERS
 
 FOLDERS = {"text_encoder": "text", "content_encoder": "content", "decoder": "decoder"}
-RELEASED = Path(__file__).resolve().parents[1] / "released"  # the model directory that comes with the package
 PARTS = {"text_encoder": TEXT_ENCODERS, "content_encoder": CONTENT_ENCODERS, "decoder": DECODERS}
 
 

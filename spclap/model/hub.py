@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from spclap.errors import DataError
-from spclap.model.checkpoints import RELEASED
 from spclap.model.folders import SUMS
 from spclap.model.language import loading
+from spclap.model.packaged import RELEASED
 
 ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # user/name
 KEPT = [SUMS, "*.yaml", "*.safetensors", "*.txt", "*.md", "text/*", "content/*", "decoder/*"]  # of a model directory

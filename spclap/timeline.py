@@ -1,0 +1,146 @@
+"""What sounds where, window by window, as rows of a table and as a picture."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from spclap import zero_shot
+from spclap.data.recordings import Recording
+from spclap.errors import DataError
+from spclap.inference import SpatialCLAP
+from spclap.model.blocks import energies
+from spclap.space.array import Array
+from spclap.space.directions import DIRECTIONS
+
+LEAST = 0.05  # of a vector's energy, what the block of a direction has where something sounds
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What sounds at a direction from `start` to `end` s: the likeliest label, with its probability among all labels
+    there; none where nothing is heard."""
+
+    start: float
+    end: float
+    direction: str
+    label: str | None = None
+    score: float | None = None
+
+
+def timeline(
+    model: SpatialCLAP,
+    recording: Recording,
+    labels: Sequence[str],
+    window: float | None = None,
+    hop: float | None = None,
+    sampling_rate: int | None = None,
+    array: Array | str | None = None,
+) -> Iterator[Cell]:
+    """A cell for each window and direction; the windows are those of `SpatialCLAP.windows`.
+
+    A direction is empty in a window of nothing but noise, and where its block has less than LEAST of the vector's
+    energy. DataError for a model without blocks, and as of `windows` and `classify`.
+    """
+    if not model.clap.has_blocks:
+        raise DataError("this model has no block for each direction, so it cannot tell which are empty; take another")
+    labels = zero_shot.labels_of(labels)
+    text = model.embed_text(zero_shot.placed(labels))
+    for heard in model.windows(recording, window, hop, sampling_rate=sampling_rate, array=array):
+        when = (heard.start, heard.end)
+        if not heard.something:
+            yield from (Cell(*when, direction) for direction in DIRECTIONS)
+            continue
+        logits = model.logit_scale * (text @ heard.vector).reshape(len(labels), len(DIRECTIONS))
+        for direction, energy in zip(DIRECTIONS, energies(heard.vector[None])[0], strict=True):
+            best = zero_shot.by_label(logits, labels, direction)[0] if energy >= LEAST else {}
+            yield Cell(*when, direction, best.get("label"), best.get("score"))
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Windows one after the other in which a direction has one label: what is drawn as one box, from `start` to `end`
+    s; score, the mean."""
+
+    start: float
+    end: float
+    direction: str
+    label: str
+    score: float
+
+
+def stretches(cells: Iterable[Cell]) -> list[Stretch]:
+    """Of a timeline, direction by direction. A window lasts until the next one begins."""
+    cells, found = list(cells), []
+    for direction in DIRECTIONS:
+        row = [cell for cell in cells if cell.direction == direction]
+        ends = [*(cell.start for cell in row[1:]), *(cell.end for cell in row[-1:])]
+        for label, group in groupby(zip(row, ends, strict=True), key=lambda pair: pair[0].label):
+            if label is not None:
+                pairs = list(group)
+                score = sum(cell.score for cell, _ in pairs) / len(pairs)
+                found.append(Stretch(pairs[0][0].start, pairs[-1][1], direction, label, score))
+    return found
+
+
+STRIPS, LEAST_SECONDS = 24, 20.0  # pictures have so many strips at most, of so many s at least
+WIDTH, HEIGHT, MARGIN = 15.0, 2.4, 1.1  # inches of a strip; what of its width is no time
+SIZE, LETTER, LINES = 7.5, 0.062, 3  # points and inches of a letter in a box; lines that a box has room for
+PALETTE = (
+    "#88ccee", "#ddcc77", "#cc6677", "#44aa99", "#bbbbbb", "#ee8866", "#aaaaff", "#bbcc33", "#ffaabb", "#99ddbb",
+    "#e6b3e6", "#cfa77a",
+)  # fmt: skip
+
+
+def picture(cells: Iterable[Cell], title: str, path: Path) -> None:
+    """A PNG: directions as rows, time as columns, the likeliest words in boxes that are the paler the less sure they
+    are; long recordings in strips below each other. A box without room for words has a number, told at the end."""
+    from matplotlib.figure import Figure
+
+    from spclap.data.files import atomic_path
+
+    cells = list(cells)
+    length, boxes = max(cell.end for cell in cells), stretches(cells)
+    strip = max(min(length, LEAST_SECONDS), float(math.ceil(length / STRIPS)))
+    count = math.ceil(length / strip)
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(box.label for box in boxes), start=1)}
+    told = textwrap.fill("   ".join(f"{number} {label}" for label, number in numbers.items()), int(WIDTH / LETTER))
+    foot = 0.7 + 0.14 * (told.count("\n") + 1)
+    figure = Figure(figsize=(WIDTH, HEIGHT * count + foot), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    rows = figure.subplots(count, 1, squeeze=False)[:, 0]
+    short = [_strip(axes, boxes, numbers, k * strip, (k + 1) * strip) for k, axes in enumerate(rows)]
+    rows[-1].set_xlabel("s" + (f"\n{told}" if any(short) else ""), fontsize=SIZE + 1)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
+
+
+def _strip(axes, boxes: Iterable[Stretch], numbers: dict[str, int], start: float, end: float) -> bool:
+    """Draw what is between `start` and `end` s; whether a number stands for words."""
+    short = False
+    for box in boxes:
+        low, high = max(box.start, start), min(box.end, end)
+        if low >= high:
+            continue
+        row, number = DIRECTIONS.index(box.direction), numbers[box.label]
+        colour = {"color": PALETTE[(number - 1) % len(PALETTE)], "alpha": 0.25 + 0.75 * box.score}
+        axes.barh(row, high - low, left=low, height=0.9, edgecolor="white", **colour)
+        words = fitting(box.label, (high - low) / (end - start) * (WIDTH - MARGIN))
+        axes.text((low + high) / 2, row, words or str(number), ha="center", va="center", fontsize=SIZE, clip_on=True)
+        short |= not words
+    axes.set(xlim=(start, end), ylim=(len(DIRECTIONS) - 0.5, -0.5), yticks=range(len(DIRECTIONS)))
+    axes.set_yticklabels(DIRECTIONS, fontsize=SIZE + 1)
+    axes.tick_params(length=0, labelsize=SIZE + 1)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    return short
+
+
+def fitting(label: str, inches: float) -> str:
+    """A label in lines of so many inches, nothing where it needs more than LINES."""
+    letters = int(inches / LETTER)
+    lines = textwrap.wrap(label, max(letters, 1), break_long_words=False)
+    return "\n".join(lines) if len(lines) <= LINES and max(map(len, lines)) <= letters else ""
