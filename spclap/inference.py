@@ -22,6 +22,7 @@ from spclap.model import hub
 from spclap.model.captioner import Captioner
 from spclap.model.checkpoints import load_captioner, load_model
 from spclap.model.folders import new_folder
+from spclap.model.packaged import EXAMPLE as EXAMPLE
 from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
 

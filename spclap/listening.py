@@ -15,6 +15,7 @@ from spclap.data.datadir import visible
 from spclap.data.decode import Stream
 from spclap.data.progress import progress
 from spclap.data.recordings import Recording, either_rate, listed, name_of, stream_of
+from spclap.doctor import EQUAL_DB, SILENT_DB
 from spclap.errors import DataError
 from spclap.model.checkpoints import about
 from spclap.model.recognise import Presence
@@ -25,17 +26,24 @@ from spclap.space.family import belongs
 AT_ONCE = 8  # windows of a recording that are embedded together
 MIN_SCENE = 0.5  # s, less is too short for content encoders
 
+EQUAL = "both channels are the same, so no place can be told: all seems to be in front"
+SILENT = (
+    "the left channel is silent, so all seems to be on the right",
+    "the right channel is silent, so all seems to be on the left",
+)
+
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, its energy, and whether
-    it is more than noise, see `Presence`."""
+    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, its energy, whether it
+    is more than noise, see `Presence`, and what is wrong with its channels, see `doubts`, if anything."""
 
     start: float
     end: float
     vector: np.ndarray | None
     energy: float
     something: bool
+    doubt: str = ""
 
 
 class Listener:
@@ -117,8 +125,13 @@ class Listener:
         be, and for windows that are too short or leave gaps."""
         stream, array = stream_of(recording, sampling_rate, name), self.told(array)
         parts = self._windows(stream, window, hop)
+        pool = _Pool(self.clap.dim)
         while batch := list(islice(parts, AT_ONCE)):
-            yield from self._hear(batch, [array])
+            for heard in self._hear(batch, [array]):
+                pool.add(heard)
+                yield heard
+        if pool.doubt:
+            logging.warning("%s: %s", name_of(recording, name), pool.doubt)
 
     def _windows(self, stream: Stream, window: float | None = None, hop: float | None = None) -> Iterator[Window]:
         with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
@@ -135,11 +148,11 @@ class Listener:
             stereo = torch.from_numpy(np.stack([batch[row].audio for row in rows]))
             own = arrays if len(arrays) == 1 else [arrays[row] for row in rows]
             vectors = self.clap.embed_audio(stereo.to(self.device), own).float().cpu().numpy()
-            found = iter(zip(vectors, self._presence(stereo, own).tolist(), strict=True))
-        heard = ((None, False) if part.audio is None else next(found) for part in batch)
+            found = iter(zip(vectors, self._presence(stereo, own).tolist(), doubts(stereo), strict=True))
+        heard = ((None, False, "") if part.audio is None else next(found) for part in batch)
         return [
-            Heard(part.start, part.end, vector, part.energy, some)
-            for part, (vector, some) in zip(batch, heard, strict=True)
+            Heard(part.start, part.end, vector, part.energy, some, doubt)
+            for part, (vector, some, doubt) in zip(batch, heard, strict=True)
         ]
 
     @either_rate
@@ -152,7 +165,7 @@ class Listener:
         """Recordings -> (n, dim); array, what heard all of them, or a list of what heard each.
 
         The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy. A
-        line says so where nothing but noise is heard.
+        line says so where nothing but noise is heard, where the channels are the same and where one is silent.
         Raises DataError for a recording that is not stereo, empty, silent, too short or not finite.
         """
         recordings = listed(recordings)
@@ -168,8 +181,8 @@ class Listener:
             for row, one in zip(rows, heard, strict=True):
                 pools[row].add(one)
         for row, pool in enumerate(pools):
-            if not pool.something:
-                logging.warning("%s: nothing but noise is heard", name_of(recordings[row], f"recording {row}"))
+            if doubt := pool.doubt or ("" if pool.something else "nothing but noise is heard"):
+                logging.warning("%s: %s", name_of(recordings[row], f"recording {row}"), doubt)
         return np.stack([pool.vector for pool in pools])
 
     def _parts(self, recordings: Sequence[Recording], sampling_rate: int | None) -> Iterator[tuple[int, Window]]:
@@ -206,15 +219,33 @@ class _Pool:
     """The mean of the vectors of a recording's windows, weighted by their energy."""
 
     def __init__(self, dim: int):
-        self.total, self.only, self.count, self.something = np.zeros(dim), None, 0, False
+        self.total, self.only, self.count = np.zeros(dim), None, 0
+        self.something, self.doubts = False, set()
 
     def add(self, heard: Heard) -> None:
         self.something |= heard.something
         if heard.vector is not None:
+            self.doubts.add(heard.doubt)
             self.total, self.only = self.total + heard.energy * heard.vector, heard.vector
             self.count += 1
+
+    @property
+    def doubt(self) -> str:
+        """What is wrong with the channels of all windows, if they agree."""
+        return next(iter(self.doubts)) if len(self.doubts) == 1 else ""
 
     @property
     def vector(self) -> np.ndarray:
         """(dim,) of unit length; that of a single window to the bit."""
         return self.only if self.count == 1 else (self.total / np.linalg.norm(self.total)).astype(np.float32)
+
+
+def doubts(stereo: torch.Tensor) -> list[str]:
+    """What is wrong with the channels of each (N, 2, T): nothing, as good as none of one, or twice the same."""
+    left, right = (stereo.square().sum(dim=2) + 1e-12).log10().mul(10).unbind(1)
+    apart = ((stereo[:, 0] - stereo[:, 1]).square().sum(dim=1) + 1e-12).log10().mul(10) - torch.maximum(left, right)
+    weak = torch.where((left - right).abs() > SILENT_DB, (left > right).long(), -1)
+    return [
+        EQUAL if same else SILENT[row] if row >= 0 else ""
+        for same, row in zip((apart < EQUAL_DB).tolist(), weak.tolist(), strict=True)
+    ]

@@ -119,17 +119,22 @@ def picture(cells: Iterable[Cell], title: str, path: Path) -> None:
 
 def _strip(axes, boxes: Iterable[Stretch], numbers: dict[str, int], start: float, end: float) -> bool:
     """Draw what is between `start` and `end` s; whether a number stands for words."""
-    short = False
+    from matplotlib.colors import to_rgba
+
+    short, bars, colours = False, [[] for _ in DIRECTIONS], [[] for _ in DIRECTIONS]
     for box in boxes:
         low, high = max(box.start, start), min(box.end, end)
         if low >= high:
             continue
         row, number = DIRECTIONS.index(box.direction), numbers[box.label]
-        colour = {"color": PALETTE[(number - 1) % len(PALETTE)], "alpha": 0.25 + 0.75 * box.score}
-        axes.barh(row, high - low, left=low, height=0.9, edgecolor="white", **colour)
+        bars[row].append((low, high - low))
+        colours[row].append(to_rgba(PALETTE[(number - 1) % len(PALETTE)], 0.25 + 0.75 * box.score))
         words = fitting(box.label, (high - low) / (end - start) * (WIDTH - MARGIN))
-        axes.text((low + high) / 2, row, words or str(number), ha="center", va="center", fontsize=SIZE, clip_on=True)
+        place = {"ha": "center", "va": "center", "fontsize": SIZE, "clip_on": True, "in_layout": False}
+        axes.text((low + high) / 2, row, words or str(number), **place)
         short |= not words
+    for row, (parts, fills) in enumerate(zip(bars, colours, strict=True)):
+        axes.broken_barh(parts, (row - 0.45, 0.9), facecolors=fills, edgecolor="white")
     axes.set(xlim=(start, end), ylim=(len(DIRECTIONS) - 0.5, -0.5), yticks=range(len(DIRECTIONS)))
     axes.set_yticklabels(DIRECTIONS, fontsize=SIZE + 1)
     axes.tick_params(length=0, labelsize=SIZE + 1)

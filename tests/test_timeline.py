@@ -84,7 +84,7 @@ def test_words_fit_their_box_or_stay_out():
         assert fitting(label, 3) == label and fitting(label, 0.1) == ""
 
 
-@pytest.mark.parametrize("seconds", [1, 21, 3600])
+@pytest.mark.parametrize("seconds", [1, 21, pytest.param(3600, marks=pytest.mark.slow)])
 def test_pictures_of_any_length(tmp_path, seconds):
     from matplotlib.image import imread
 
