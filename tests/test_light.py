@@ -14,7 +14,7 @@ from spclap.model.spatial_clap import SpatialClap
 
 HEAVY = [
     "espnet", "espnet2", "pandas", "matplotlib", "librosa", "numba", "sklearn", "pyroomacoustics", "jinja2", "onnx",
-    "torchaudio", "av", "sofar", "scipy.signal", "scipy.stats", "spclap.engine", "spclap.scene", "spclap.recipe",
+    "av", "sofar", "scipy.signal", "scipy.stats", "spclap.engine", "spclap.scene", "spclap.recipe",
     "spclap.bin", "spclap.verbs", "spclap.evaluate",
 ]  # fmt: skip
 BLOCK = f"""
