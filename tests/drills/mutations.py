@@ -320,6 +320,25 @@ MUTATIONS = [Mutation(*fields) for fields in (
      "test_generated.py"),
     ("evaluate/generated.py", "control.difference[1] > 0", "control.difference[0] > 0",
      "what is above a control by chance is not warned of", "test_generated.py"),
+    # what people ask
+    ("zero_shot.py", "shares.sum(axis=1), [", "shares.max(axis=1), [", "a sound is only where it is likeliest",
+     "test_zero_shot.py"),
+    ("zero_shot.py", "logits[:, DIRECTIONS.index(where)]", "logits.max(axis=1)", "what sounds there sounds anywhere",
+     "test_zero_shot.py"),
+    ("zero_shot.py", "cosines.astype(float) / temperature", "cosines.astype(float)", "locate has no temperature",
+     "test_zero_shot.py"),
+    ("evaluate/calibration.py", "np.abs(gaps).sum()", "np.abs(gaps.sum())", "bins too sure and too unsure cancel",
+     "test_calibration.py"),
+    ("data/recordings.py", '{"array": samples.data, ', '{"array": np.stack([samples.data.mean(0)] * 2), ',
+     "decoders of others average the channels", "test_recordings.py"),
+    ("data/audio.py", "size if last is None else hop", "size", "windows that overlap count twice",
+     "test_recordings.py"),
+    ("listening.py", 'next(iter(self.doubts)) if len(self.doubts) == 1 else ""', 'max(self.doubts, default="")',
+     "one window of equal channels makes a mono recording", "test_wrong_input.py -k tell_no_place"),
+    ("timeline.py", "if energy >= LEAST else {}", "if heard else {}", "no direction is ever empty", "test_timeline.py"),
+    ("model/folders.py", "return here.parents[1] if cached", "return here.parents[3] if cached",
+     "links of the hub's cache may lead out of a repository", "test_hub.py"),
+    ("cli.py", "sys.exit(2)", "sys.exit(1)", "a command that makes no sense ends as a bad file does", "test_verbs.py"),
 )]
 # fmt: on
 
