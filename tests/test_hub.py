@@ -108,8 +108,24 @@ def test_a_revision_is_the_one_that_is_fetched(folder, cache, tmp_path):
     for revision, card in ((None, "a card"), ("v2", "another card"), (commit, "another card")):
         found = SpatialCLAP.from_pretrained("me/model", revision=revision)
         assert (found.folder / "README.md").read_text() == card
-    with pytest.raises(DataError, match="^me/model at v3: .*no folder here, and the hub or its cache"):
+    with pytest.raises(DataError, match="^me/model at v3: .*no folder here, and no model directory of the hub"):
         SpatialCLAP.from_pretrained("me/model", revision="v3")
+
+
+def test_nothing_is_fetched_but_what_is_listed(folder, cache, monkeypatch):
+    SpatialCLAP.from_pretrained(folder).push_to_hub("me/model", commit_message="first")
+    fetch, asked = huggingface_hub.snapshot_download, []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *args, **named: asked.append(named) or fetch(*args, **named)
+    )
+    found = hub.fetched("me/model")
+    commit = hashlib.sha1(b"first").hexdigest()
+    names = {path.relative_to(found).as_posix() for path in found.rglob("*") if path.is_file()}
+    assert [one["revision"] for one in asked] == [None, commit]  # both of one commit, whatever is pushed meanwhile
+    assert asked[0]["allow_patterns"] == ["SHA256SUMS"] and set(asked[1]["allow_patterns"]) == names
+    (found / "SHA256SUMS").unlink()
+    with pytest.raises(DataError, match="SHA256SUMS: missing.*give a model of spclap"):
+        hub.fetched("me/model")
 
 
 def test_links_of_the_hub_lead_into_its_repository_alone(folder, cache, tmp_path):
@@ -136,7 +152,7 @@ def test_a_saved_model_is_a_model_directory(folder, tmp_path):
 
 def test_names_of_nothing_are_told(folder, cache, tmp_path, monkeypatch):
     for name, message in (
-        ("me/nothing", "me/nothing is no folder here, and the hub or its cache have none of that name; correct it"),
+        ("me/nothing", "me/nothing is no folder here, and no model directory of the hub or of its cache; correct it"),
         (tmp_path / "none", "none/config.yaml: not found"),
         ("./me/none", "config.yaml: not found"),
         ("none", "config.yaml: not found"),

@@ -78,9 +78,9 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _listed(folder: Path, again: str) -> dict[str, str]:
-    """Name -> hash of each file that a folder must have."""
-    path, listed = folder / SUMS, {}
+def listed(folder: Path, again: str) -> dict[str, str]:
+    """Name -> hash of each file that a folder must have; DataError where no list can be read, `again` the next step."""
+    path, found = folder / SUMS, {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -88,10 +88,10 @@ def _listed(folder: Path, again: str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}; {again}") from error
     for number, line in enumerate(lines, 1):
-        if not (found := re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)):
+        if not (parts := re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)):
             raise DataError(f"{path}:{number}: `{line[:80]}` is no hash and name; {again}")
-        listed[found[2]] = found[1]
-    return listed
+        found[parts[2]] = parts[1]
+    return found
 
 
 def check_sums(
@@ -102,8 +102,8 @@ def check_sums(
     Listed must be all that it is read for: weights, config.yaml and what is in the folders `parts`. Others, such as
     README.md, may be there too.
     """
-    listed = _listed(folder, again)
-    for name, digest in listed.items():
+    sums = listed(folder, again)
+    for name, digest in sums.items():
         path = inside(folder, name)
         if not path.is_file():
             raise DataError(f"{folder}: incomplete {what}: {name} is missing; {again}")
@@ -112,5 +112,5 @@ def check_sums(
     read = [path for part in parts for path in (folder / part).rglob("*") if not path.is_dir()]
     read += [folder / "config.yaml", *folder.glob("*.safetensors")]
     for path in sorted(read):
-        if (name := path.relative_to(folder).as_posix()) not in listed:
+        if (name := path.relative_to(folder).as_posix()) not in sums:
             raise DataError(f"{folder}: {name} is not in {SUMS}; remove it or {again}")

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 from spclap.errors import DataError
-from spclap.model.folders import SUMS
+from spclap.model.folders import SUMS, listed
 from spclap.model.language import loading
 from spclap.model.packaged import RELEASED
 
 ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # user/name
-KEPT = [SUMS, "*.yaml", "*.safetensors", "*.txt", "*.md", "text/*", "content/*", "decoder/*"]  # of a model directory
+CARD = "README.md"  # beside what is listed
 
 
 def located(name: str | Path | None = None, revision: str | None = None) -> Path:
@@ -35,13 +35,16 @@ def require_hub() -> None:
 
 def fetched(name: str, revision: str | None = None) -> Path:
     """Folder of a hub id in the hub's cache, at a branch, tag or commit, the newest if not given; what is cached is
-    used where there is no network. DataError for what cannot be had."""
+    used where there is no network. Of a repository only what SHA256SUMS lists is fetched, and the card. DataError for
+    what cannot be had."""
     require_hub()
     from huggingface_hub import snapshot_download
 
     at = f"{name} at {revision}" if revision else name
-    with loading(at, f"{name} is no folder here, and the hub or its cache have none of that name; correct it"):
-        return Path(snapshot_download(name, revision=revision, allow_patterns=KEPT))
+    with loading(at, f"{name} is no folder here, and no model directory of the hub or of its cache; correct it"):
+        first = Path(snapshot_download(name, revision=revision, allow_patterns=[SUMS]))
+        names = [*listed(first, "give a model of spclap"), SUMS, CARD]
+        return Path(snapshot_download(name, revision=first.name, allow_patterns=names))
 
 
 def push(folder: Path, name: str, revision: str | None, token: str | None, private: bool, message: str) -> str:
@@ -51,11 +54,11 @@ def push(folder: Path, name: str, revision: str | None, token: str | None, priva
     from huggingface_hub import HfApi
 
     with loading(f"{name}: cannot be pushed", "look at the name, and at the token with `hf auth whoami`"):
-        api = HfApi(token=token)
+        names, api = [*listed(folder, "export it anew"), SUMS, CARD], HfApi(token=token)
         api.create_repo(name, private=private, exist_ok=True)
         if revision:
             api.create_branch(name, branch=revision, exist_ok=True)
         done = api.upload_folder(
-            repo_id=name, folder_path=folder, revision=revision, commit_message=message, allow_patterns=KEPT
+            repo_id=name, folder_path=folder, revision=revision, commit_message=message, allow_patterns=names
         )
         return str(getattr(done, "commit_url", done))
