@@ -43,7 +43,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["spclap", "spclap.*"]),
-    package_data={"spclap.evaluate": ["page.css", "page.html"]},
+    package_data={"spclap": ["released/*", "released/*/*"], "spclap.evaluate": ["page.css", "page.html"]},
     install_requires=PINNED + LIBRARIES,
     entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
     extras_require={

@@ -12,7 +12,7 @@ NOTHING = "(nothing but noise or silence)"
 def add(commands: argparse._SubParsersAction) -> None:
     what = "say what sounds where, long files by window"
     verb = given.add_verb(commands, "caption", what, f"{given.SHIPPED} --beams 4", run)
-    given.add_recordings(verb)
+    given.add_files(verb)
     given.add_model(verb)
     verb.add_argument("--window", type=float, help="s, that of the scenes of training if not given; less is repeated")
     verb.add_argument("--beams", type=int, default=1, help="1: greedy")

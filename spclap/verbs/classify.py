@@ -10,7 +10,7 @@ from spclap.verbs import given
 def add(commands: argparse._SubParsersAction) -> None:
     example = f'{given.SHIPPED} --what "a dog barks" "rain falls" "a bell rings" --where left'
     verb = given.add_verb(commands, "classify", "which sounds are heard, and where", example, run)
-    given.add_recordings(verb)
+    given.add_files(verb)
     given.add_model(verb)
     given.add_what(verb)
     verb.add_argument("--where", choices=DIRECTIONS, help="what sounds there, in place of anywhere")

@@ -9,7 +9,7 @@ from spclap.verbs import given
 def add(commands: argparse._SubParsersAction) -> None:
     what = "what recordings look like: defects, level, and what array heard them"
     verb = given.add_verb(commands, "doctor", what, f"{given.SHIPPED} --direction left", run)
-    given.add_recordings(verb)
+    given.add_files(verb)
     verb.add_argument("--direction", default="", help="where most came from if you know: left, front-left, front, ...")
 
 

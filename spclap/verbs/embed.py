@@ -10,7 +10,7 @@ from spclap.verbs import given
 def add(commands: argparse._SubParsersAction) -> None:
     example = f'{given.SHIPPED} --text "a dog on the left side" "a dog on the right side" --out vectors.npz'
     verb = given.add_verb(commands, "embed", "vectors of stereo files and captions, and cosines", example, run)
-    given.add_recordings(verb, "*")
+    given.add_files(verb, "*")
     given.add_model(verb)
     verb.add_argument("--text", nargs="+", default=[], help="captions; files go before them")
     verb.add_argument("--out", type=Path, help=".npz file: files, audio (n, dim), captions, text (m, dim)")

@@ -22,10 +22,17 @@ if TYPE_CHECKING:
 
 SHIPPED = shlex.quote(str(EXAMPLE))  # for examples that can be copied
 STDIN = Path("-")
+RECORDING = {
+    "type": Path,
+    "metavar": "FILE",
+    "help": "stereo recording, channel 0 left; - for a WAV or FLAC on standard input",
+}
 ENDS = "exit code: 0; 1 when something is wrong with a file; 2 when something is wrong with the command"
 
 
-def add_verb(commands: argparse._SubParsersAction, name: str, what: str, example: str, run: Callable):
+def add_verb(
+    commands: argparse._SubParsersAction, name: str, what: str, example: str, run: Callable
+) -> argparse.ArgumentParser:
     """A verb whose help ends with an example to copy."""
     form = argparse.RawDescriptionHelpFormatter
     text = f"{ENDS}\nexample: spclap {name} {example}"
@@ -34,14 +41,20 @@ def add_verb(commands: argparse._SubParsersAction, name: str, what: str, example
     return verb
 
 
-def add_recordings(verb: argparse.ArgumentParser, count: str = "+") -> None:
-    """Files to listen to, and what is to be done with them; `count`, of argparse, or "1"."""
-    what = "stereo recording, channel 0 left; - for a WAV or FLAC on standard input"
-    if count == "1":
-        verb.add_argument("file", type=Path, metavar="FILE", help=what)
-    else:
-        verb.add_argument("files", type=Path, nargs=count, metavar="FILE", help=what)
-        verb.add_argument("--strict", action="store_true", help="stop at the first bad file")
+def add_files(verb: argparse.ArgumentParser, count: str = "+") -> None:
+    """Files to listen to, as many as `count` of argparse says, and what is to be done with them."""
+    verb.add_argument("files", nargs=count, **RECORDING)
+    verb.add_argument("--strict", action="store_true", help="stop at the first bad file")
+    add_json(verb)
+
+
+def add_file(verb: argparse.ArgumentParser) -> None:
+    """One file to listen to."""
+    verb.add_argument("file", **RECORDING)
+    add_json(verb)
+
+
+def add_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="JSON on standard output")
 
 

@@ -9,7 +9,7 @@ from spclap.verbs import given
 def add(commands: argparse._SubParsersAction) -> None:
     example = f'{given.SHIPPED} --what "a dog barks"'
     verb = given.add_verb(commands, "locate", "where sounds are, with probabilities", example, run)
-    given.add_recordings(verb)
+    given.add_files(verb)
     given.add_model(verb)
     given.add_what(verb, required=True)
 

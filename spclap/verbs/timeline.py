@@ -13,7 +13,7 @@ from spclap.verbs import given
 def add(commands: argparse._SubParsersAction) -> None:
     example = f'{given.SHIPPED} --what "a dog barks" "rain falls" --hop 0.5 --picture timeline.png'
     verb = given.add_verb(commands, "timeline", "what sounds where, window by window: CSV and a picture", example, run)
-    given.add_recordings(verb, "1")
+    given.add_file(verb)
     given.add_model(verb)
     given.add_what(verb)
     verb.add_argument("--window", type=float, help="s, that of the scenes of training if not given; less is repeated")
