@@ -15,7 +15,7 @@ from spclap.model.blocks import energies
 from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
 
-LEAST = 0.05  # of a vector's energy, what the block of a direction has where something sounds
+LEAST = 0.08  # of a vector's energy, what the block of a direction has where something sounds; see docs/use.md
 
 
 @dataclass(frozen=True)

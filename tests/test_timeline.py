@@ -10,7 +10,7 @@ from small_clap import ANY_ARRAY, small_clap
 from spclap.errors import DataError
 from spclap.listening import Heard
 from spclap.space.directions import DIRECTIONS
-from spclap.timeline import LETTER, LINES, Cell, Stretch, fitting, picture, stretches, timeline
+from spclap.timeline import LEAST, LETTER, LINES, Cell, Stretch, fitting, picture, stretches, timeline
 
 LABELS = ["a dog", "rain", "a bell"]
 
@@ -66,7 +66,7 @@ def test_a_real_model_fills_what_it_hears(tmp_path):
     cells = list(timeline(model, x, LABELS, sampling_rate=16000))
     heard = model.embed_audio(x[:, :16000], 16000)[0]
     shares = np.square(heard.reshape(5, -1)).sum(axis=1)
-    assert [cell.label is not None for cell in cells] == [*(shares >= 0.05), *5 * [False]]
+    assert [cell.label is not None for cell in cells] == [*(shares >= LEAST), *5 * [False]]
     for cell in cells[:5]:
         if cell.label:
             best = model.classify(x[:, :16000], LABELS, cell.direction, sampling_rate=16000)[0]
