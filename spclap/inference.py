@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap import zero_shot
+from spclap import timeline, zero_shot
 from spclap.data.recordings import Recording, alone, either_rate
 from spclap.errors import DataError
 from spclap.listening import Listener
 from spclap.model import hub
 from spclap.model.captioner import Captioner
-from spclap.model.checkpoints import load_captioner, load_model
+from spclap.model.checkpoints import CAPTIONER, load_captioner, load_model
 from spclap.model.folders import new_folder
 from spclap.model.packaged import EXAMPLE as EXAMPLE
 from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
+from spclap.timeline import Cell
 
 VOCABULARY = "vocabulary.txt"  # of a model directory: names of sounds that it knows, one a line
 
@@ -128,6 +129,35 @@ class SpatialCLAP(Listener):
         cosines = self.embed_audio(audio, sampling_rate, array) @ self.embed_text(captions).T
         return of_each(audio, [zero_shot.ranked(row, captions) for row in cosines])
 
+    @either_rate
+    def timeline(
+        self,
+        recording: Recording,
+        labels: Sequence[str] | None = None,
+        window: float | None = None,
+        hop: float | None = None,
+        sampling_rate: int | None = None,
+        array: Array | str | None = None,
+    ) -> Iterator[Cell]:
+        """What sounds where, a cell for each window and direction, windows as of `windows`: the likeliest of `labels`
+        (the `vocabulary` if not given), nothing in a window of nothing but noise and where the direction's block is all
+        but empty. DataError for a model without such blocks, and as of `windows` and `classify`."""
+        labels = self.vocabulary if labels is None else zero_shot.labels_of(labels)
+        text = self._placed_vectors(labels)
+        for heard in self.windows(recording, window, hop, sampling_rate=sampling_rate, array=array):
+            yield from self._cells(heard.start, heard.end, heard.vector if heard.something else None, labels, text)
+
+    def _placed_vectors(self, labels: Sequence[str]) -> np.ndarray:
+        """(labels * directions, dim); DataError for a model without blocks."""
+        if not self.clap.has_blocks:
+            raise DataError("this model has no block for each direction, so it cannot tell which are empty")
+        return self.embed_text(zero_shot.placed(labels))
+
+    def _cells(self, start: float, end: float, vector: np.ndarray | None, labels: Sequence[str], text: np.ndarray):
+        cosines = np.zeros(len(text)) if vector is None else text @ vector
+        logits = self.logit_scale * cosines.reshape(len(labels), len(DIRECTIONS))
+        return timeline.cells(start, end, vector, logits, labels)
+
     @property
     def logit_scale(self) -> float:
         """Factor on cosines that training found, as in CLIP."""
@@ -165,8 +195,9 @@ class SpatialCLAP(Listener):
         beams: int = 1,
         array: Array | str | None = None,
     ) -> list[str]:
-        """What recordings as a whole are about, and where; greedy or with `beams`. One of nothing but noise has a
-        caption too, and a line that says so."""
+        """What recordings as a whole are about, and where: the words of the model's captioner, greedy or with `beams`;
+        of a model without one, the likeliest sound of its vocabulary at each direction that is not empty. One of
+        nothing but noise has a caption too, and a line that says so."""
         return self._say(self.embed_audio(recordings, sampling_rate, array), beams)
 
     @either_rate
@@ -184,7 +215,20 @@ class SpatialCLAP(Listener):
 
     @torch.inference_mode()
     def _say(self, vectors: np.ndarray, beams: int) -> list[str]:
+        if self._names:
+            return [timeline.caption(self._cells(0.0, 0.0, vector, *self._named)) for vector in vectors]
         return self.captioner.generate(torch.from_numpy(vectors).to(self.device), beams)
+
+    @property
+    def _names(self) -> bool:
+        """Whether captions are made of the vocabulary, since the model has that and no captioner."""
+        folder = self.folder
+        return folder is not None and (folder / VOCABULARY).is_file() and not (folder / CAPTIONER).is_file()
+
+    @cached_property
+    def _named(self) -> tuple[list[str], np.ndarray]:
+        """The vocabulary and its vectors."""
+        return self.vocabulary, self._placed_vectors(self.vocabulary)
 
 
 def of_each(audio: Recording | Sequence[Recording], found: list) -> object:

@@ -1,19 +1,18 @@
-"""What sounds where, window by window, as rows of a table and as a picture."""
+"""What sounds where, direction by direction: cells of a timeline, the caption that they make, and a picture."""
 
 import math
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from spclap import zero_shot
-from spclap.data.recordings import Recording
-from spclap.errors import DataError
-from spclap.inference import SpatialCLAP
+import numpy as np
+from scipy.special import softmax
+
 from spclap.model.blocks import energies
-from spclap.space.array import Array
 from spclap.space.directions import DIRECTIONS
+from spclap.space.wording import TEMPLATE
 
 LEAST = 0.08  # of a vector's energy, what the block of a direction has where something sounds; see docs/use.md
 
@@ -30,33 +29,25 @@ class Cell:
     score: float | None = None
 
 
-def timeline(
-    model: SpatialCLAP,
-    recording: Recording,
-    labels: Sequence[str],
-    window: float | None = None,
-    hop: float | None = None,
-    sampling_rate: int | None = None,
-    array: Array | str | None = None,
-) -> Iterator[Cell]:
-    """A cell for each window and direction; the windows are those of `SpatialCLAP.windows`.
+def cells(start: float, end: float, vector: np.ndarray | None, logits: np.ndarray, labels: Sequence[str]) -> list[Cell]:
+    """A cell for each direction: the label of which (labels, directions) logits are the greatest there, none where the
+    block of `vector` (dim,) has less than LEAST of its energy; all empty for None."""
+    if vector is None:
+        return [Cell(start, end, direction) for direction in DIRECTIONS]
+    scores, filled = softmax(logits.astype(float), axis=0), energies(vector[None])[0] >= LEAST
+    best = scores.argmax(axis=0)
+    return [
+        Cell(start, end, direction, labels[best[k]], float(scores[best[k], k]))
+        if filled[k]
+        else Cell(start, end, direction)
+        for k, direction in enumerate(DIRECTIONS)
+    ]
 
-    A direction is empty in a window of nothing but noise, and where its block has less than LEAST of the vector's
-    energy. DataError for a model without blocks, and as of `windows` and `classify`.
-    """
-    if not model.clap.has_blocks:
-        raise DataError("this model has no block for each direction, so it cannot tell which are empty; take another")
-    labels = zero_shot.labels_of(labels)
-    text = model.embed_text(zero_shot.placed(labels))
-    for heard in model.windows(recording, window, hop, sampling_rate=sampling_rate, array=array):
-        when = (heard.start, heard.end)
-        if not heard.something:
-            yield from (Cell(*when, direction) for direction in DIRECTIONS)
-            continue
-        logits = model.logit_scale * (text @ heard.vector).reshape(len(labels), len(DIRECTIONS))
-        for direction, energy in zip(DIRECTIONS, energies(heard.vector[None])[0], strict=True):
-            best = zero_shot.by_label(logits, labels, direction)[0] if energy >= LEAST else {}
-            yield Cell(*when, direction, best.get("label"), best.get("score"))
+
+def caption(cells: Iterable[Cell]) -> str:
+    """What the cells of a window say in one sentence."""
+    heard = [(cell.label, cell.direction) for cell in cells if cell.label is not None]
+    return TEMPLATE.caption(*zip(*heard, strict=True)) if heard else ""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from scipy.special import softmax
 from small_clap import ANY_ARRAY, small_clap
 
 from spclap.errors import DataError
+from spclap.inference import SpatialCLAP
 from spclap.listening import Heard
 from spclap.space.directions import DIRECTIONS
-from spclap.timeline import LEAST, LETTER, LINES, Cell, Stretch, fitting, picture, stretches, timeline
+from spclap.timeline import LEAST, LETTER, LINES, Cell, Stretch, caption, fitting, picture, stretches
 
 LABELS = ["a dog", "rain", "a bell"]
 
 
-class Known:
+class Known(SpatialCLAP):
     """A model whose words are axes: label k at direction d is the k-th number of block d. It hears `vectors`."""
 
     clap, logit_scale = SimpleNamespace(has_blocks=True), 10.0
@@ -40,7 +41,7 @@ def vector(**blocks) -> np.ndarray:
 
 def test_a_cell_is_what_sounds_there():
     both = vector(left=[0.8, 0.2, 0], front_right=[0, 0.1, 0.7], right=[0.1, 0, 0])
-    cells = list(timeline(Known(both, None, -both), "a.wav", LABELS))
+    cells = list(Known(both, None, -both).timeline("a.wav", LABELS))
     assert [cell.direction for cell in cells] == 3 * list(DIRECTIONS)
     assert [(cell.start, cell.end) for cell in cells[::5]] == [(0, 1.5), (1, 2.5), (2, 3.5)]
     assert [cell.label for cell in cells[:5]] == ["a dog", None, None, "a bell", None]
@@ -63,7 +64,7 @@ def test_a_real_model_fills_what_it_hears(tmp_path):
     model, rng = small_clap(tmp_path, ANY_ARRAY), np.random.default_rng(0)
     plain = 0.1 * rng.standard_normal(16000)
     x = np.concatenate([np.stack([plain, np.roll(plain, 4)]), np.zeros((2, 16000))], axis=1).astype("f")
-    cells = list(timeline(model, x, LABELS, sampling_rate=16000))
+    cells = list(model.timeline(x, LABELS, sampling_rate=16000))
     heard = model.embed_audio(x[:, :16000], 16000)[0]
     shares = np.square(heard.reshape(5, -1)).sum(axis=1)
     assert [cell.label is not None for cell in cells] == [*(shares >= LEAST), *5 * [False]]
@@ -72,7 +73,26 @@ def test_a_real_model_fills_what_it_hears(tmp_path):
             best = model.classify(x[:, :16000], LABELS, cell.direction, sampling_rate=16000)[0]
             assert (cell.label, cell.score) == (best["label"], pytest.approx(best["score"], abs=1e-6))
     with pytest.raises(DataError, match="no block for each direction"):
-        list(timeline(small_clap(tmp_path), x, LABELS, sampling_rate=16000))
+        list(small_clap(tmp_path).timeline(x, LABELS, sampling_rate=16000))
+
+
+def test_cells_make_a_caption():
+    heard = vector(left=[0.8, 0.2, 0], front_right=[0, 0.1, 0.7])
+    found = list(Known(heard).timeline("a.wav", LABELS))
+    assert caption(found) == "a dog on the left side, and a bell in the front-right"
+    assert caption(found[1:3]) == ""
+
+
+def test_a_model_without_a_captioner_names_what_it_knows(tmp_path):
+    model, plain = small_clap(tmp_path / "text", ANY_ARRAY), 0.1 * np.random.default_rng(0).standard_normal(16000)
+    x = np.stack([plain, np.roll(plain, 4)]).astype("f")
+    model.folder, model.about = tmp_path, {}
+    with pytest.raises(DataError, match="config.yaml: not found"):  # neither
+        model.caption(x, 16000)
+    (tmp_path / "vocabulary.txt").write_text("\n".join(LABELS))
+    expected = caption(model.timeline(x, LABELS, sampling_rate=16000))
+    assert expected and model.caption(x, 16000) == [expected]
+    assert [text for *_, text in model.caption_windows(x, sampling_rate=16000)] == [expected]
 
 
 def test_words_fit_their_box_or_stay_out():

@@ -11,7 +11,6 @@ from programs import ROOT, run
 from small_clap import ANY_ARRAY, Echo, small_clap
 
 from spclap.inference import SpatialCLAP
-from spclap.timeline import timeline
 
 VERBS = {
     "embed": ["--text", "dog"], "classify": ["--what", "dog", "rain"], "locate": ["--what", "dog"],
@@ -141,7 +140,7 @@ def test_channels_that_tell_no_place_are_told(kind, said, model, made, caplog, t
         model.embed_audio,
         lambda file: list(model.windows(file)),
         lambda file: list(model.caption_windows(file)),
-        lambda file: list(timeline(model, file, ["dog"])),
+        lambda file: list(model.timeline(file, ["dog"])),
     ):
         for file in (sick, good, tmp_path / "both.wav"):
             caplog.clear()

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
         if args.top < 1:
             raise Misuse(f"--top is {args.top}; it must be 1 or more")
     model = given.load(args)
-    labels = given.sounds(args, model)
+    labels = model.vocabulary if args.what is None else args.what
 
     def work(file) -> list[dict]:
         return model.classify(file, labels, args.where, args.template, array=args.array)[: args.top]

@@ -91,11 +91,6 @@ def require_words(words: Sequence[str], option: str) -> None:
             raise Misuse(f"{option} takes words, and {shown(word)} is a file; put files before {option}")
 
 
-def sounds(args: argparse.Namespace, model: "SpatialCLAP") -> list[str]:
-    """What to look for: what was said, or all that the model lists."""
-    return model.vocabulary if args.what is None else args.what
-
-
 @contextmanager
 def sensible() -> Iterator[None]:
     """What is wrong inside is wrong with the command line."""

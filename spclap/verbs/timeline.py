@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     from spclap.data.audio import require_window
     from spclap.data.files import atomic_write_text
-    from spclap.timeline import Cell, picture, timeline
+    from spclap.timeline import Cell, picture
     from spclap.zero_shot import labels_of
 
     with given.sensible():
@@ -35,9 +35,8 @@ def run(args: argparse.Namespace) -> None:
     with given.sensible():
         window = model.scene_seconds if args.window is None else args.window
         require_window(window, window if args.hop is None else args.hop)
-    labels = given.sounds(args, model)
     with given.readable(args.file) as file:
-        cells = list(timeline(model, file, labels, args.window, args.hop, array=args.array))
+        cells = list(model.timeline(file, args.what, args.window, args.hop, array=args.array))
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(field.name for field in fields(Cell))

@@ -335,7 +335,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
      "test_recordings.py"),
     ("listening.py", 'next(iter(self.doubts)) if len(self.doubts) == 1 else ""', 'max(self.doubts, default="")',
      "one window of equal channels makes a mono recording", "test_wrong_input.py -k tell_no_place"),
-    ("timeline.py", "if energy >= LEAST else {}", "if heard else {}", "no direction is ever empty", "test_timeline.py"),
+    ("timeline.py", "if filled[k] else", "if True else", "no direction is ever empty", "test_timeline.py"),
     ("model/folders.py", "return here.parents[1] if cached", "return here.parents[3] if cached",
      "links of the hub's cache may lead out of a repository", "test_hub.py"),
     ("cli.py", "sys.exit(2)", "sys.exit(1)", "a command that makes no sense ends as a bad file does", "test_verbs.py"),
