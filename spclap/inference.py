@@ -33,6 +33,8 @@ VOCABULARY = "vocabulary.txt"  # of a model directory: names of sounds that it k
 class SpatialCLAP(Listener):
     """A trained Spatial-CLAP: what people ask of it. Recordings and `array` are those of `Listener`."""
 
+    _asked: tuple[list[str], np.ndarray | None] = ([], None)  # captions and their vectors
+
     @classmethod
     def from_pretrained(
         cls,
@@ -89,7 +91,7 @@ class SpatialCLAP(Listener):
         """
         zero_shot.require_direction(where)
         labels = zero_shot.labels_of(candidate_labels)
-        text = self.embed_text(zero_shot.placed(labels, hypothesis_template))
+        text = self._vectors(zero_shot.placed(labels, hypothesis_template))
         cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
         logits = self.logit_scale * cosines.reshape(len(cosines), len(labels), len(DIRECTIONS))
         return of_each(audio, [zero_shot.by_label(rows, labels, where) for rows in logits])
@@ -109,7 +111,7 @@ class SpatialCLAP(Listener):
         DataError for a `what` that is no text.
         """
         asked = zero_shot.labels_of([what] if isinstance(what, str) else what)
-        text = self.embed_text(zero_shot.placed(asked))
+        text = self._vectors(zero_shot.placed(asked))
         cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
         sounds = cosines.reshape(len(cosines), len(asked), len(DIRECTIONS))
         found = [[zero_shot.by_place(row, self.temperature) for row in rows] for rows in sounds]
@@ -126,7 +128,7 @@ class SpatialCLAP(Listener):
         """Captions by their cosine with a recording: [{"score", "caption"}, ...], the best first; a list of those for
         several recordings."""
         captions = [captions] if isinstance(captions, str) else list(captions)
-        cosines = self.embed_audio(audio, sampling_rate, array) @ self.embed_text(captions).T
+        cosines = self.embed_audio(audio, sampling_rate, array) @ self._vectors(captions).T
         return of_each(audio, [zero_shot.ranked(row, captions) for row in cosines])
 
     @either_rate
@@ -151,7 +153,13 @@ class SpatialCLAP(Listener):
         """(labels * directions, dim); DataError for a model without blocks."""
         if not self.clap.has_blocks:
             raise DataError("this model has no block for each direction, so it cannot tell which are empty")
-        return self.embed_text(zero_shot.placed(labels))
+        return self._vectors(zero_shot.placed(labels))
+
+    def _vectors(self, captions: list[str]) -> np.ndarray:
+        """Those of `embed_text`, kept until others are asked for: the same ones are asked of many recordings."""
+        if self._asked[0] != captions or not captions:
+            self._asked = (captions, self.embed_text(captions))
+        return self._asked[1]
 
     def _cells(self, start: float, end: float, vector: np.ndarray | None, labels: Sequence[str], text: np.ndarray):
         cosines = np.zeros(len(text)) if vector is None else text @ vector
@@ -216,7 +224,8 @@ class SpatialCLAP(Listener):
     @torch.inference_mode()
     def _say(self, vectors: np.ndarray, beams: int) -> list[str]:
         if self._names:
-            return [timeline.caption(self._cells(0.0, 0.0, vector, *self._named)) for vector in vectors]
+            known = self.vocabulary, self._placed_vectors(self.vocabulary)
+            return [timeline.caption(self._cells(0.0, 0.0, vector, *known)) for vector in vectors]
         return self.captioner.generate(torch.from_numpy(vectors).to(self.device), beams)
 
     @property
@@ -224,11 +233,6 @@ class SpatialCLAP(Listener):
         """Whether captions are made of the vocabulary, since the model has that and no captioner."""
         folder = self.folder
         return folder is not None and (folder / VOCABULARY).is_file() and not (folder / CAPTIONER).is_file()
-
-    @cached_property
-    def _named(self) -> tuple[list[str], np.ndarray]:
-        """The vocabulary and its vectors."""
-        return self.vocabulary, self._placed_vectors(self.vocabulary)
 
 
 def of_each(audio: Recording | Sequence[Recording], found: list) -> object:

@@ -131,6 +131,17 @@ def test_questions_that_make_no_sense_are_refused(model, asked, message):
         model.rank(sound(), [], RATE)
 
 
+def test_captions_are_read_once_for_many_recordings(model, monkeypatch):
+    read, embed = [], model.embed_text
+    monkeypatch.setattr(model, "embed_text", lambda captions: read.append(captions) or embed(captions))
+    for seed in range(3):
+        model.classify(sound(seed), ["a cow", "a hen"], sampling_rate=RATE)
+    assert len(read) == 1
+    first = model.locate(sound(), "a cow", RATE)
+    model.locate(sound(), "a hen", RATE)
+    assert len(read) == 3 and model.locate(sound(), "a cow", RATE) == first
+
+
 def test_the_vocabulary_is_that_of_the_model_directory(model, tmp_path):
     with pytest.raises(DataError, match="lists no sounds that it knows; name those to look for"):
         model.vocabulary  # noqa: B018
