@@ -1,4 +1,4 @@
-"""The one error that users cause."""
+"""The errors that users cause."""
 
 
 class DataError(ValueError):
@@ -10,3 +10,7 @@ class DataError(ValueError):
 
     def __init__(self, message: str):
         super().__init__("; ".join(line.strip() for line in message.splitlines() if line.strip()))
+
+
+class Misuse(DataError):
+    """A command line that makes no sense: programs exit with 2, as for options that there are not."""

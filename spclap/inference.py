@@ -1,194 +1,192 @@
-"""Vectors of recordings and captions from a trained model.
+"""Vectors of recordings and captions from a trained model, and what it says of them.
 
-model = SpatialCLAP.from_pretrained("my_model")  # made by `spclap export`
+model = SpatialCLAP.from_pretrained()  # the released one; or a folder, or a name on the hub
 audio = model.embed_audio(["street.wav"])
 text = model.embed_text(["a dog barks on the left side, and rain falls in front"])
 similarity = audio @ text.T
 """
 
-import logging
+import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from spclap.data.audio import Window, array_stream, windows
-from spclap.data.datadir import visible
-from spclap.data.decode import Stream
-from spclap.data.progress import progress
-from spclap.data.stream import open_stream
+from spclap import timeline, zero_shot
+from spclap.data.recordings import Recording, alone, either_rate
 from spclap.errors import DataError
+from spclap.listening import Listener
+from spclap.model import hub
 from spclap.model.captioner import Captioner
-from spclap.model.checkpoints import about, load_captioner, load_model
-from spclap.model.recognise import Presence
-from spclap.model.spatial_clap import SpatialClap
-from spclap.space.array import FORMS, SAMPLE_RATE, Array, array_of
-from spclap.space.family import belongs
+from spclap.model.checkpoints import CAPTIONER, load_captioner, load_model
+from spclap.model.folders import new_folder
+from spclap.model.packaged import EXAMPLE as EXAMPLE
+from spclap.space.array import Array
+from spclap.space.directions import DIRECTIONS
+from spclap.timeline import Cell
 
-Recording = str | PathLike | np.ndarray | torch.Tensor
-AT_ONCE = 8  # windows of a recording that are embedded together
-MIN_SCENE = 0.5  # s, less is too short for content encoders
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What was heard from `start` to `end` s: a vector (dim,) of unit length, None for silence, its energy, and whether
-    it is more than noise, see `Presence`."""
-
-    start: float
-    end: float
-    vector: np.ndarray | None
-    energy: float
-    something: bool
+VOCABULARY = "vocabulary.txt"  # of a model directory: names of sounds that it knows, one a line
 
 
-class SpatialCLAP:
-    """A trained Spatial-CLAP. Vectors are numpy arrays (n, dim) of unit length: cosines are matrix products.
+class SpatialCLAP(Listener):
+    """A trained Spatial-CLAP: what people ask of it. Recordings and `array` are those of `Listener`."""
 
-    Recordings are stereo: files of any rate and length, or arrays (2, samples), channel 0 left, at `sample_rate` Hz
-    (needed for arrays alone). One alone, not in a list, counts as a list of one, and so does one caption: the result
-    has one row. `array` says what heard them, in the words of docs/arrays.md such as "ortf" or "sphere:0.0875"; if not
-    given it is the model's default, `model.clap.array`.
-
-    Args: scene_seconds, s, of the scenes that `clap` learned from; what the folder says if not given.
-    """
-
-    sample_rate = SAMPLE_RATE
-
-    def __init__(self, clap: SpatialClap, folder: Path | None = None, scene_seconds: float | None = None):
-        self.clap, self.folder, self._scene_seconds = clap.eval(), folder, scene_seconds
-        self._said: set[Array] = set()  # arrays of which a line said that they are new
-        self._presence = Presence()
+    _asked: tuple[list[str], np.ndarray | None] = ([], None)  # captions and their vectors
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, device: str | torch.device = "cpu", scene_seconds: float | None = None
+        cls,
+        name: str | Path | None = None,
+        device: str | torch.device = "cpu",
+        revision: str | None = None,
+        scene_seconds: float | None = None,
     ) -> "SpatialCLAP":
-        """Load a model directory; DataError when it is none."""
-        return cls(load_model(Path(folder), device), Path(folder), scene_seconds)
+        """Load a model directory, or one that the hub has under the name `user/model`, at a `revision` (branch, tag or
+        commit) if told; without a name the released model. DataError when there is none."""
+        folder = hub.located(name, revision)
+        return cls(load_model(folder, device), folder, scene_seconds)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Copy the model directory. DataError when `folder` exists, and for a model that was not loaded from one."""
+        with new_folder(Path(folder)) as temporary:
+            shutil.copytree(self._own_folder, temporary, dirs_exist_ok=True)
+
+    def push_to_hub(
+        self,
+        name: str,
+        revision: str | None = None,
+        token: str | None = None,
+        private: bool = False,
+        commit_message: str = "Push a model of spclap",
+    ) -> str:
+        """Push the model directory to the hub as `user/model`, and return the commit's address. DataError for what the
+        hub refuses, and for a model that was not loaded from a directory."""
+        return hub.push(self._own_folder, name, revision, token, private, commit_message)
 
     @property
-    def device(self) -> torch.device:
-        return self.clap.logit_scale.device
+    def _own_folder(self) -> Path:
+        if self.folder is None:
+            raise DataError("the model was not loaded from a folder, so there is nothing to copy; use save_model")
+        return self.folder
 
-    @property
-    def scene_seconds(self) -> float:
-        """s, length of the scenes that the model learned from and of the windows in which it hears; DataError for a
-        model that does not say."""
-        seconds = self._scene_seconds
-        if seconds is None and self.folder is not None:
-            seconds = about(self.folder).get("scene_seconds")
-        if seconds is None:
-            where = self.folder / "config.yaml" if self.folder else "the model"
-            raise DataError(f"{where}: has no scene_seconds; export it anew or give SpatialCLAP scene_seconds")
-        if not MIN_SCENE <= seconds < float("inf"):
-            raise DataError(f"scene_seconds is {seconds}; it must be {MIN_SCENE} s or more")
-        return seconds
+    @either_rate
+    def classify(
+        self,
+        audio: Recording | Sequence[Recording],
+        candidate_labels: Sequence[str],
+        where: str | None = None,
+        hypothesis_template: str = "{}",
+        sampling_rate: int | None = None,
+        array: Array | str | None = None,
+    ) -> list[dict] | list[list[dict]]:
+        """Which of these sounds is heard: [{"score", "label", "where"}, ...] of a recording, the likeliest first, or a
+        list of those for several.
 
-    @property
-    def arrays(self) -> list[str]:
-        """What the model heard through in training: words for arrays, with ranges; empty if it does not say."""
-        return about(self.folder).get("arrays", []) if self.folder else []
+        Each label is asked at each of DIRECTIONS; a score is the softmax over all of these, summed over directions, and
+        `where` the likeliest direction. With `where`, it is asked what sounds there: the softmax over labels at that
+        direction. `hypothesis_template` makes words of a label, before its place is said. DataError for labels that are
+        none or stand twice, for a template without one {}, and for a `where` that is no direction.
+        """
+        zero_shot.require_direction(where)
+        labels = zero_shot.labels_of(candidate_labels)
+        text = self._vectors(zero_shot.placed(labels, hypothesis_template))
+        cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
+        logits = self.logit_scale * cosines.reshape(len(cosines), len(labels), len(DIRECTIONS))
+        return of_each(audio, [zero_shot.by_label(rows, labels, where) for rows in logits])
 
-    def told(self, array: Array | str | None) -> Array:
-        """What a recording is heard through. A line says so when training had no such array; DataError for words that
-        name none, and for a model that cannot be told."""
-        known = self.clap.array
-        if array is None:
-            return known
-        if not isinstance(array, str | Array):
-            raise DataError(f"array is {array!r}; give words, such as ortf: {FORMS}")
-        array = array_of(array) if isinstance(array, str) else array
-        words = ", ".join(learned := self.arrays or [str(known)])
-        new = not belongs(array, learned)
-        if new and not self.clap.told:
-            raise DataError(f"array {array}: this model cannot be told what it hears through; it learned {words}")
-        if new and self.arrays and array not in self._said:
-            logging.warning("array %s: trained on %s, so it may hear less well", array, words)
-            self._said.add(array)
-        return array
+    @either_rate
+    def locate(
+        self,
+        audio: Recording | Sequence[Recording],
+        what: str | Sequence[str],
+        sampling_rate: int | None = None,
+        array: Array | str | None = None,
+    ) -> dict[str, float] | list:
+        """Where a sound is: direction -> probability, in the order of DIRECTIONS; a list of those for several sounds,
+        and a list of that for several recordings.
 
-    def listen(
+        The softmax over `what` at each direction, at the model's `temperature`: where the sound is if it is there.
+        DataError for a `what` that is no text.
+        """
+        asked = zero_shot.labels_of([what] if isinstance(what, str) else what)
+        text = self._vectors(zero_shot.placed(asked))
+        cosines = self.embed_audio(audio, sampling_rate, array) @ text.T
+        sounds = cosines.reshape(len(cosines), len(asked), len(DIRECTIONS))
+        found = [[zero_shot.by_place(row, self.temperature) for row in rows] for rows in sounds]
+        return of_each(audio, [rows[0] for rows in found] if isinstance(what, str) else found)
+
+    @either_rate
+    def rank(
+        self,
+        audio: Recording | Sequence[Recording],
+        captions: Sequence[str],
+        sampling_rate: int | None = None,
+        array: Array | str | None = None,
+    ) -> list[dict] | list[list[dict]]:
+        """Captions by their cosine with a recording: [{"score", "caption"}, ...], the best first; a list of those for
+        several recordings."""
+        captions = [captions] if isinstance(captions, str) else list(captions)
+        cosines = self.embed_audio(audio, sampling_rate, array) @ self._vectors(captions).T
+        return of_each(audio, [zero_shot.ranked(row, captions) for row in cosines])
+
+    @either_rate
+    def timeline(
         self,
         recording: Recording,
-        sample_rate: int | None = None,
+        labels: Sequence[str] | None = None,
         window: float | None = None,
-        name: str = "recording",
+        hop: float | None = None,
+        sampling_rate: int | None = None,
         array: Array | str | None = None,
-    ) -> Iterator[Heard]:
-        """A recording window by window, one after the other, the last one at its end; `window` s, `scene_seconds` if
-        not given. DataError as of `embed_audio`, at the end of the recording if need be."""
-        stream, array = _stream(recording, sample_rate, name), self.told(array)
-        parts = self._windows(stream, window)
-        while batch := list(islice(parts, AT_ONCE)):
-            yield from self._hear(batch, [array])
+    ) -> Iterator[Cell]:
+        """What sounds where, a cell for each window and direction, windows as of `windows`: the likeliest of `labels`
+        (the `vocabulary` if not given), nothing in a window of nothing but noise and where the direction's block is all
+        but empty. DataError for a model without such blocks, and as of `windows` and `classify`."""
+        labels = self.vocabulary if labels is None else zero_shot.labels_of(labels)
+        text = self._placed_vectors(labels)
+        for heard in self.windows(recording, window, hop, sampling_rate=sampling_rate, array=array):
+            yield from self._cells(heard.start, heard.end, heard.vector if heard.something else None, labels, text)
 
-    def _windows(self, stream: Stream, window: float | None = None) -> Iterator[Window]:
-        with progress(total=stream.seconds, desc=Path(stream.name).name, unit="s") as bar:
-            for part in windows(stream, self.sample_rate, self.scene_seconds, window):
-                yield part
-                bar.update(part.end - bar.n)
+    def _placed_vectors(self, labels: Sequence[str]) -> np.ndarray:
+        """(labels * directions, dim); DataError for a model without blocks."""
+        if not self.clap.has_blocks:
+            raise DataError("this model has no block for each direction, so it cannot tell which are empty")
+        return self._vectors(zero_shot.placed(labels))
 
-    @torch.inference_mode()
-    def _hear(self, batch: list[Window], arrays: list[Array]) -> list[Heard]:
-        """Windows heard by `arrays`, that of each or one for all."""
-        rows = [row for row, part in enumerate(batch) if part.audio is not None]
-        found = iter(())
-        if rows:
-            stereo = torch.from_numpy(np.stack([batch[row].audio for row in rows]))
-            own = arrays if len(arrays) == 1 else [arrays[row] for row in rows]
-            vectors = self.clap.embed_audio(stereo.to(self.device), own).float().cpu().numpy()
-            found = iter(zip(vectors, self._presence(stereo, own).tolist(), strict=True))
-        heard = ((None, False) if part.audio is None else next(found) for part in batch)
-        return [
-            Heard(part.start, part.end, vector, part.energy, some)
-            for part, (vector, some) in zip(batch, heard, strict=True)
-        ]
+    def _vectors(self, captions: list[str]) -> np.ndarray:
+        """Those of `embed_text`, kept until others are asked for: the same ones are asked of many recordings."""
+        if self._asked[0] != captions or not captions:
+            self._asked = (captions, self.embed_text(captions))
+        return self._asked[1]
 
-    def embed_audio(
-        self,
-        recordings: Recording | Sequence[Recording],
-        sample_rate: int | None = None,
-        array: Array | str | Sequence[Array | str] | None = None,
-    ) -> np.ndarray:
-        """Recordings -> (n, dim); array, what heard all of them, or a list of what heard each.
+    def _cells(self, start: float, end: float, vector: np.ndarray | None, labels: Sequence[str], text: np.ndarray):
+        cosines = np.zeros(len(text)) if vector is None else text @ vector
+        logits = self.logit_scale * cosines.reshape(len(labels), len(DIRECTIONS))
+        return timeline.cells(start, end, vector, logits, labels)
 
-        The vector of a recording is the mean of those of its windows, `scene_seconds` long, weighted by their energy. A
-        line says so where nothing but noise is heard.
-        Raises DataError for a recording that is not stereo, empty, silent, too short or not finite.
-        """
-        recordings = _listed(recordings)
-        if not len(recordings):
-            raise DataError("no recordings; give at least one")
-        several = isinstance(array, Sequence) and not isinstance(array, str)
-        arrays = [self.told(one) for one in (array if several else [array])]
-        if len(arrays) not in (1, len(recordings)):
-            raise DataError(f"array lists {len(arrays)} for {len(recordings)} recordings; give one for each, or one")
-        pools = [_Pool(self.clap.dim) for _ in recordings]
-        parts = self._parts(recordings, sample_rate)
-        while batch := list(islice(parts, AT_ONCE)):
-            rows, windows_ = zip(*batch, strict=True)
-            heard = self._hear(list(windows_), arrays if len(arrays) == 1 else [arrays[row] for row in rows])
-            for row, one in zip(rows, heard, strict=True):
-                pools[row].add(one)
-        for row, pool in enumerate(pools):
-            if not pool.something:
-                logging.warning("%s: nothing but noise is heard", _name(recordings[row], row))
-        return np.stack([pool.vector for pool in pools])
+    @property
+    def logit_scale(self) -> float:
+        """Factor on cosines that training found, as in CLIP."""
+        return self.clap.scale().item()
 
-    def _parts(self, recordings: Sequence[Recording], sample_rate: int | None) -> Iterator[tuple[int, Window]]:
-        """The windows of all recordings, each with the number of its recording."""
-        for row, recording in enumerate(progress(recordings, desc="recordings")):
-            stream = _stream(recording, sample_rate, f"recording {row}")
-            for part in self._windows(stream):
-                yield row, part
+    @property
+    def temperature(self) -> float:
+        """By which `locate` divides cosines: fitted on validation scenes where the model directory says so, the inverse
+        of `logit_scale` otherwise. DataError for one that is not above 0."""
+        value = (self.about.get("calibration") or {}).get("temperature", 1 / self.logit_scale)
+        if not isinstance(value, float | int) or not 0 < value < float("inf"):
+            raise DataError(f"{self.folder}: calibration: temperature is {value!r}; it must be above 0")
+        return float(value)
 
-    get_audio_embeddings = embed_audio  # as others call it
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Names of sounds that the model directory lists; DataError where there are none."""
+        path = None if self.folder is None else self.folder / VOCABULARY
+        if path is None or not path.is_file():
+            raise DataError(f"{path or 'the model'}: the model lists no sounds that it knows; name those to look for")
+        return zero_shot.labels_of([line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line])
 
     @cached_property
     def captioner(self) -> Captioner:
@@ -197,88 +195,46 @@ class SpatialCLAP:
             raise DataError("the model has no folder and so no captioner; load one with from_pretrained")
         return load_captioner(self.folder, self.clap.dim, self.device)
 
+    @either_rate
     def caption(
         self,
         recordings: Recording | Sequence[Recording],
-        sample_rate: int | None = None,
+        sampling_rate: int | None = None,
         beams: int = 1,
         array: Array | str | None = None,
     ) -> list[str]:
-        """What recordings as a whole are about, and where; greedy or with `beams`. One of nothing but noise has a
-        caption too, and a line that says so."""
-        return self._say(self.embed_audio(recordings, sample_rate, array), beams)
+        """What recordings as a whole are about, and where: the words of the model's captioner, greedy or with `beams`;
+        of a model without one, the likeliest sound of its vocabulary at each direction that is not empty. One of
+        nothing but noise has a caption too, and a line that says so."""
+        return self._say(self.embed_audio(recordings, sampling_rate, array), beams)
 
+    @either_rate
     def caption_windows(
         self,
         recording: Recording,
-        sample_rate: int | None = None,
+        sampling_rate: int | None = None,
         window: float | None = None,
         beams: int = 1,
         array: Array | str | None = None,
     ) -> Iterator[tuple[float, float, str | None]]:
         """Start and end in s of every window of a recording and what it is about, None where it is silent or noise."""
-        for heard in self.listen(recording, sample_rate, window, array=array):
+        for heard in self.windows(recording, window, sampling_rate=sampling_rate, array=array):
             yield heard.start, heard.end, self._say(heard.vector[None], beams)[0] if heard.something else None
 
     @torch.inference_mode()
     def _say(self, vectors: np.ndarray, beams: int) -> list[str]:
+        if self._names:
+            known = self.vocabulary, self._placed_vectors(self.vocabulary)
+            return [timeline.caption(self._cells(0.0, 0.0, vector, *known)) for vector in vectors]
         return self.captioner.generate(torch.from_numpy(vectors).to(self.device), beams)
 
-    @torch.inference_mode()
-    def embed_text(self, captions: str | Sequence[str], batch_size: int = 256) -> np.ndarray:
-        """Captions -> (n, dim). DataError for an empty list or caption."""
-        captions = [captions] if isinstance(captions, str) else list(captions)
-        for caption in captions:
-            if not isinstance(caption, str) or not visible(caption):
-                raise DataError(f"caption {caption!r} is not a text; give words")
-        if not captions:
-            raise DataError("no captions; give at least one")
-        rows = []
-        with progress(total=len(captions), desc="captions", unit="caption") as bar:
-            for first in range(0, len(captions), batch_size):
-                batch = captions[first : first + batch_size]
-                ids = self.clap.text_encoder.tokenize(batch)
-                rows.append(self.clap.embed_text(ids.to(self.device)).float().cpu().numpy())
-                bar.update(len(batch))
-        return np.concatenate(rows)
-
-    get_text_embeddings = embed_text
-
-
-class _Pool:
-    """The mean of the vectors of a recording's windows, weighted by their energy."""
-
-    def __init__(self, dim: int):
-        self.total, self.only, self.count, self.something = np.zeros(dim), None, 0, False
-
-    def add(self, heard: Heard) -> None:
-        self.something |= heard.something
-        if heard.vector is not None:
-            self.total, self.only = self.total + heard.energy * heard.vector, heard.vector
-            self.count += 1
-
     @property
-    def vector(self) -> np.ndarray:
-        """(dim,) of unit length; that of a single window to the bit."""
-        return self.only if self.count == 1 else (self.total / np.linalg.norm(self.total)).astype(np.float32)
+    def _names(self) -> bool:
+        """Whether captions are made of the vocabulary, since the model has that and no captioner."""
+        folder = self.folder
+        return folder is not None and (folder / VOCABULARY).is_file() and not (folder / CAPTIONER).is_file()
 
 
-def _listed(recordings: Recording | Sequence[Recording]) -> Sequence[Recording]:
-    """A recording alone as a list of one: a path, or an array of two axes."""
-    alone = isinstance(recordings, str | bytes | PathLike) or getattr(recordings, "ndim", 0) in (1, 2)
-    return [recordings] if alone else recordings
-
-
-def _name(recording: Recording, index: int) -> str:
-    return str(recording) if isinstance(recording, str | PathLike) else f"recording {index}"
-
-
-def _stream(recording: Recording, sample_rate: int | None, name: str) -> Stream:
-    if isinstance(recording, str | PathLike):
-        return open_stream(Path(recording))
-    if isinstance(recording, bytes):
-        raise DataError(f"{name} is bytes; give a path as text, or an array")
-    if sample_rate is None:
-        raise DataError(f"{name} is an array; say its sample_rate in Hz")
-    array = recording.detach().cpu().numpy() if torch.is_tensor(recording) else np.asarray(recording)
-    return array_stream(array, sample_rate, name)
+def of_each(audio: Recording | Sequence[Recording], found: list) -> object:
+    """What was found of each recording; of one that is not in a list, that alone."""
+    return found[0] if alone(audio) else found

@@ -15,15 +15,22 @@ ANY_ARRAY = {
 }  # fmt: skip
 
 
+CONF = {
+    "content_encoder": "cnn", "content_encoder_conf": {"channels": 4, "dim": 16},
+    "text_encoder_conf": {"pooling": "mean", "train_layers": 1},
+}  # fmt: skip
+
+
+def conf(folder: Path) -> dict:
+    """With the text encoder that lies in `folder`."""
+    return {**CONF, "text_encoder_conf": {**CONF["text_encoder_conf"], "name": str(folder)}}
+
+
 def small_clap(folder: Path, hearing: dict | None = None) -> SpatialCLAP:
     """Of scenes of one second; its text encoder lies in `folder`."""
     tiny_roberta(folder)
     torch.manual_seed(0)
-    conf = {
-        "content_encoder": "cnn", "content_encoder_conf": {"channels": 4, "dim": 16},
-        "text_encoder_conf": {"name": str(folder), "pooling": "mean", "train_layers": 1},
-    }  # fmt: skip
-    return SpatialCLAP(SpatialClap(**conf, **(hearing or ONE_ARRAY)), scene_seconds=1.0)
+    return SpatialCLAP(SpatialClap(**conf(folder), **(hearing or ONE_ARRAY)), scene_seconds=1.0)
 
 
 class Echo:

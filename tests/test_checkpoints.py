@@ -122,7 +122,7 @@ def test_files_arrays_and_other_rates_agree(made, tmp_path):
     [
         (stereo()[0], 16000, "expected (2, samples)"),
         (stereo().T, 16000, "expected (2, samples)"),
-        (stereo(), None, "say its sample_rate"),
+        (stereo(), None, "say its sampling_rate"),
         (stereo(0.01), 16000, "0.010 s long, at least 0.1 s"),
         (0 * stereo(), 16000, "silent: its loudest 0.1 s"),
         (stereo() * np.nan, 16000, "NaN"),

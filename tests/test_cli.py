@@ -75,7 +75,7 @@ def test_a_file_among_the_captions_is_told(spclap, tmp_path, monkeypatch):
     (tmp_path / "plain").touch()
     for text in ("a.wav", "elsewhere/street.MP3", "plain"):
         code, _, err = spclap("embed", "--text", "a dog", text, "--out", "v.npz")
-        assert code == 1 and f"--text takes captions, and {text} is a file; put files before --text" in err
+        assert code == 2 and f"--text takes words, and {text} is a file; put files before --text" in err
     assert not (tmp_path / "v.npz").exists()
     assert spclap("embed", "--text", "a dog, and rain." + "x" * 300, "--out", "v.npz")[0] == 0
 
@@ -138,7 +138,8 @@ def test_noise_of_the_microphones_alone_has_no_caption_and_a_line(spclap, tmp_pa
 @pytest.mark.parametrize("wrong", [("--window", x) for x in ("nan", "inf", "0.05", "0", "-1")] + [("--beams", "0")])
 def test_options_that_make_no_sense_are_refused(spclap, tmp_path, wrong):
     code, out, err = spclap("caption", *wrong, write(tmp_path / "a.wav"))
-    assert code == 1 and out == "" and "they must be 0.1 s and 1 or more" in err
+    assert code == 2 and out == "" and ("must be 0.1 s or more" in err or "--beams is 0; it must be 1 or more" in err)
+    assert err.rstrip().endswith("`spclap caption --help` has an example")
 
 
 def test_the_array_of_recordings_is_told(spclap, model, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ from small_clap import ANY_ARRAY, Echo, small_clap
 from spclap.data.audio import SILENCE_DB, windows
 from spclap.data.decode import Stream
 from spclap.errors import DataError
-from spclap.inference import AT_ONCE, SpatialCLAP
+from spclap.inference import SpatialCLAP
+from spclap.listening import AT_ONCE
 from spclap.space.array import Sphere, array_of
 
 RATE = 16000
@@ -51,7 +52,7 @@ def test_long_recordings_are_the_energy_weighted_mean_of_their_windows(model):
     new = [parts[0], parts[1], parts[2][:, -round(0.3 * RATE) :]]
     mean = sum(float((part**2).sum()) * heard(model, window) for part, window in zip(new, parts, strict=True))
     np.testing.assert_allclose(model.embed_audio([stereo], RATE)[0], mean / np.linalg.norm(mean), atol=1e-5)
-    starts = [(round(x.start, 4), round(x.end, 4)) for x in model.listen(stereo, RATE)]
+    starts = [(round(x.start, 4), round(x.end, 4)) for x in model.windows(stereo, sampling_rate=RATE)]
     assert starts == [(0.0, 1.0), (1.0, 2.0), (1.3, 2.3)]
 
 
@@ -90,7 +91,7 @@ def test_silence_is_what_lies_below_the_level(model):
     one, two = sound(1.0, 1), sound(1.0, 2)
     mixed, clean = (np.concatenate([one, between, two], axis=1) for between in (hiss, 0 * hiss))
     np.testing.assert_array_equal(*model.embed_audio([mixed, clean], RATE))
-    assert [x.vector is None for x in model.listen(mixed, RATE)] == [False, True, False]
+    assert [x.vector is None for x in model.windows(mixed, sampling_rate=RATE)] == [False, True, False]
     assert model.embed_audio(hiss * 10 ** (10 / 20), RATE).shape == (1, 16)
     for silent in (hiss, 0 * hiss, 0 * hiss + 0.05, np.tile(hiss, 3)):
         with pytest.raises(DataError, match="recording 0: silent: .* at least -80 dB re full scale"):
@@ -170,7 +171,7 @@ def test_a_recording_is_heard_through_the_array_that_is_said(told):
     with torch.no_grad():
         direct = told.clap.embed_audio(torch.from_numpy(np.stack(stereo)), [array_of("ortf")]).numpy()
     np.testing.assert_allclose(ortf, direct, atol=1e-6)
-    parts = list(told.listen(stereo[0], RATE, array="ortf"))
+    parts = list(told.windows(stereo[0], sampling_rate=RATE, array="ortf"))
     np.testing.assert_allclose(parts[0].vector, ortf[0], atol=1e-6)
 
 

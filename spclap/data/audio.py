@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soxr
 
@@ -13,6 +12,7 @@ from spclap.data.stream import open_stream
 from spclap.errors import DataError
 
 MIN_SECONDS = 0.1  # shorter recordings are too short to tell anything
+MIN_HOP = 0.01  # s between windows
 SILENCE_DB = -80.0  # dB re full scale (RMS, channels together, without DC); what has no 0.1 s above it is silent
 
 
@@ -88,25 +88,25 @@ class Window:
     energy: float
 
 
-def _cut(blocks: Iterator[np.ndarray], size: int) -> Iterator[tuple[int, np.ndarray, int]]:
-    """Where windows of a recording begin, their samples (size, channels), and how many of these are new: one after the
-    other, the last one at the end of the recording; a single shorter one where there is no more."""
-    last, held, start = None, [], 0
-    length = 0
+def _cut(blocks: Iterator[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray, int]]:
+    """Where windows of a recording begin, their samples (size, channels), and how many of these no window before has:
+    one every `hop` samples, the last one at the end of the recording; a single shorter one where there is no more."""
+    last, held, start, length = None, [], 0, 0
     for block in blocks:
         held.append(block)
         length += len(block)
         if length < size:
             continue
-        frames = np.concatenate(held)
-        for first in range(0, length - size + 1, size):
+        frames, first = np.concatenate(held), 0
+        while first + size <= length:
+            yield start, frames[first : first + size], size if last is None else hop
             last = frames[first : first + size]
-            yield start, last, size
-            start += size
-        held, length = [frames[length - length % size :]], length % size
-    if length:
-        rest = np.concatenate(held if last is None else [last[length:], *held])
-        yield start + length - len(rest), rest, length
+            first, start = first + hop, start + hop
+        held, length = [frames[first:]], length - first
+    if last is None and length:
+        yield 0, np.concatenate(held), length
+    elif length > size - hop:
+        yield start + length - size, np.concatenate([last[:hop], *held])[-size:], length - (size - hop)
 
 
 def array_stream(audio: np.ndarray, rate: int, name: str) -> Stream:
@@ -119,19 +119,34 @@ def array_stream(audio: np.ndarray, rate: int, name: str) -> Stream:
     return Stream(name, rate, 2, len(frames) / rate, iter([frames]))
 
 
-def windows(stream: Stream, sample_rate: int, scene_seconds: float, seconds: float | None = None) -> Iterator[Window]:
-    """A stereo recording in windows of `seconds` (`scene_seconds` if not given), for a model at `sample_rate` Hz that
-    learned from scenes of `scene_seconds`. What is shorter than a scene is repeated, as in training.
+def require_window(seconds: float, hop: float) -> None:
+    """DataError for windows of `seconds`, one every `hop` s, that are too short or leave gaps."""
+    if not MIN_SECONDS <= seconds < float("inf") or not MIN_HOP <= hop <= seconds:
+        raise DataError(
+            f"window is {seconds} s, hop {hop} s; a window must be {MIN_SECONDS} s or more, a hop {MIN_HOP} s or more "
+            f"and at most a window"
+        )
+
+
+def windows(
+    stream: Stream, sample_rate: int, scene_seconds: float, seconds: float | None = None, hop: float | None = None
+) -> Iterator[Window]:
+    """A stereo recording in windows of `seconds` (`scene_seconds` if not given), one every `hop` s (one after the other
+    if not given), for a model at `sample_rate` Hz that learned from scenes of `scene_seconds`. What is shorter than a
+    scene is repeated, as in training.
 
     Raises DataError for any number of channels but two, for a recording that is too short, not finite or silent as a
-    whole, and for what `open_stream` refuses.
+    whole, for windows that `require_window` refuses, and for what `open_stream` refuses.
     """
+    seconds = scene_seconds if seconds is None else seconds
+    hop = seconds if hop is None else hop
+    require_window(seconds, hop)
     name, rate = stream.name, stream.rate
     if stream.channels != 2:
         raise DataError(f"{name}: {stream.channels} channel(s), expected 2: places are heard from two channels")
-    size, scene = round((seconds or scene_seconds) * rate), round(scene_seconds * sample_rate)
+    size, scene = round(seconds * rate), round(scene_seconds * sample_rate)
     count, loudest = 0, -np.inf
-    for start, frames, new in _cut(stream.blocks, size):
+    for start, frames, new in _cut(stream.blocks, size, min(size, max(round(hop * rate), 1))):
         _check_samples(name, frames, rate, MIN_SECONDS)
         frames = without_dc(frames)
         level = loudest_db(frames, rate)
@@ -153,6 +168,8 @@ def shorten_silence(x: np.ndarray, sample_rate: int, top_db: float, max_silence:
 
     Silence is what lies more than `top_db` dB below the peak of the 40 ms level. At least one frame remains.
     """
+    import librosa  # takes a second
+
     hop = sample_rate // 100
     keep = round(max_silence * sample_rate)
     active = librosa.effects.split(x, top_db=top_db, frame_length=4 * hop, hop_length=hop)

@@ -6,6 +6,7 @@ one direction holds at all of them because all blocks share one projection.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,6 +15,11 @@ from spclap.model.class_scores import ClassScores
 from spclap.space.directions import DIRECTIONS
 
 DIRECTION_COUNT = len(DIRECTIONS)
+
+
+def energies(vectors: np.ndarray) -> np.ndarray:
+    """(N, dim) of unit length -> (N, directions), the share of each block: near 0 where nothing sounds."""
+    return np.square(vectors.reshape(len(vectors), DIRECTION_COUNT, -1)).sum(axis=2)
 
 
 def projection(inputs: int, outputs: int, hidden: int | None = None) -> nn.Sequential:

@@ -32,7 +32,7 @@ from spclap.model.spatial_clap import SpatialClap
 from spclap.model.text_encoder import PACKAGED, TEXT_ENCODERS
 
 FOLDERS = {"text_encoder": "text", "content_encoder": "content", "decoder": "decoder"}
-RELEASED = Path(__file__).parents[1] / "released"  # the model that comes with the package
+CAPTIONER = "captioner.safetensors"
 PARTS = {"text_encoder": TEXT_ENCODERS, "content_encoder": CONTENT_ENCODERS, "decoder": DECODERS}
 
 
@@ -90,7 +90,7 @@ def save_model(
     with new_folder(folder) as temporary:
         content = {"model": _save(clap, {**conf, "frozen": []}, temporary, "model.safetensors"), "about": about}
         if captioner:
-            content["captioner"] = _save(*captioner, temporary, "captioner.safetensors")
+            content["captioner"] = _save(*captioner, temporary, CAPTIONER)
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (temporary / "config.yaml").write_text(text, encoding="utf-8")
         write_sums(temporary)
@@ -187,7 +187,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> SpatialClap:
 
 def load_captioner(folder: Path, dim: int, device: str | torch.device = "cpu") -> Captioner:
     """The captioner that `save_model` wrote with a model of `dim`; DataError where there is none."""
-    return _load(Captioner, "captioner", Path(folder), "captioner.safetensors", dim).to(device)
+    return _load(Captioner, "captioner", Path(folder), CAPTIONER, dim).to(device)
 
 
 def _on(device: str | torch.device, model: nn.Module) -> nn.Module:

@@ -46,13 +46,21 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """`folder`/`name`; DataError unless that is a place in `folder`, links followed."""
+    """`folder`/`name`; DataError unless that is a place in `folder`, links followed (see `_home`)."""
     path = folder / str(name)
     if Path(str(name)).is_absolute() or ".." in path.parts[len(folder.parts) :]:
         raise DataError(f"{folder}: `{name}` is no name of a file in that folder; nothing else is read")
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not path.resolve().is_relative_to(_home(folder)):
         raise DataError(f"{folder}: {name} is a link out of the folder; copy the model with `cp -rL`")
     return path
+
+
+def _home(folder: Path) -> Path:
+    """What links of a folder may lead into: itself, or its whole repository where the hub's cache has it, in which a
+    snapshot is made of links to blobs."""
+    here = folder.resolve()
+    cached = here.parent.name == "snapshots" and (here.parents[1] / "blobs").is_dir()
+    return here.parents[1] if cached else here
 
 
 def sha256(path: Path) -> str:
@@ -70,9 +78,9 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _listed(folder: Path, again: str) -> dict[str, str]:
-    """Name -> hash of each file that a folder must have."""
-    path, listed = folder / SUMS, {}
+def listed(folder: Path, again: str) -> dict[str, str]:
+    """Name -> hash of each file that a folder must have; DataError where no list can be read, `again` the next step."""
+    path, found = folder / SUMS, {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -80,10 +88,10 @@ def _listed(folder: Path, again: str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}; {again}") from error
     for number, line in enumerate(lines, 1):
-        if not (found := re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)):
+        if not (parts := re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line)):
             raise DataError(f"{path}:{number}: `{line[:80]}` is no hash and name; {again}")
-        listed[found[2]] = found[1]
-    return listed
+        found[parts[2]] = parts[1]
+    return found
 
 
 def check_sums(
@@ -94,8 +102,8 @@ def check_sums(
     Listed must be all that it is read for: weights, config.yaml and what is in the folders `parts`. Others, such as
     README.md, may be there too.
     """
-    listed = _listed(folder, again)
-    for name, digest in listed.items():
+    sums = listed(folder, again)
+    for name, digest in sums.items():
         path = inside(folder, name)
         if not path.is_file():
             raise DataError(f"{folder}: incomplete {what}: {name} is missing; {again}")
@@ -104,5 +112,5 @@ def check_sums(
     read = [path for part in parts for path in (folder / part).rglob("*") if not path.is_dir()]
     read += [folder / "config.yaml", *folder.glob("*.safetensors")]
     for path in sorted(read):
-        if (name := path.relative_to(folder).as_posix()) not in listed:
+        if (name := path.relative_to(folder).as_posix()) not in sums:
             raise DataError(f"{folder}: {name} is not in {SUMS}; remove it or {again}")

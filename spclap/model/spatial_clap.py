@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spclap.errors import DataError
-from spclap.model.blocks import TEXT_HEADS
+from spclap.model.blocks import TEXT_HEADS, ContentBlocks
 from spclap.model.content_encoder import CONTENT_ENCODERS
 from spclap.model.direction_masks import FixedMasks, LearnedMasks
 from spclap.model.features import joint_level
@@ -114,6 +114,11 @@ class SpatialClap(nn.Module):
     def told(self) -> bool:
         """Whether it matters to the model through which array it hears."""
         return isinstance(self.spatial_encoder, LearnedMasks | FixedMasks)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether a vector is made of a block for each direction."""
+        return isinstance(getattr(self.fusion, "blocks", None), ContentBlocks)
 
     def hear(self, stereo: torch.Tensor, arrays: Sequence[Array] = ()) -> tuple[torch.Tensor, ...]:
         """(N, 2, T), heard by `arrays`, that of each or one for all -> what the encoders hear, tensors (N, ...)."""

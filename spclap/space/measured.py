@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from scipy.signal import correlate
 
 from spclap.errors import DataError
 
@@ -54,7 +53,7 @@ def check_sides(path: Path, head: Head, ways_out: str) -> None:
             raise DataError(f"{path}: no response around {SIDE * sign:g} degrees, so nothing tells left from right")
         far, near = np.moveaxis(_onsets(head.responses[chosen])[:, ::sign], 1, 0)  # channel 1 is near at the right
         louder = 10 * np.log10((np.square(near).sum(1) + 1e-12) / (np.square(far).sum(1) + 1e-12))
-        lags = [correlate(b, a).argmax() - (len(a) - 1) for a, b in zip(near, far, strict=True)]
+        lags = [np.correlate(b, a, "full").argmax() - (len(a) - 1) for a, b in zip(near, far, strict=True)]
         level, delay = float(np.median(louder)), float(np.median(lags))
         if not (level > 0 and delay > 0):
             raise DataError(

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import soundfile
 
 from spclap.errors import DataError
@@ -36,6 +35,8 @@ def read_head(path: Path, sample_rate: int, way: str = "") -> Head:
 
 def _read_folder(path: Path, sample_rate: int) -> Head:
     """azimuths.csv has columns file and azimuth (degrees, negative left), and elevation if not 0."""
+    import pandas as pd  # takes half a second
+
     table = path / TABLE
     if not table.is_file():
         raise DataError(f"{table}: missing; write a line for each wav: file,azimuth with degrees, negative left")
