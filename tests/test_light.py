@@ -1,5 +1,6 @@
 """Who only wants vectors loads nothing of training, no tables or plots, and asks no network."""
 
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from programs import ROOT
 from small_clap import ANY_ARRAY, conf
 from tiny_models import tiny_roberta
 
+from spclap.bin import OF_RECIPE
 from spclap.model.checkpoints import save_model
 from spclap.model.spatial_clap import SpatialClap
 
@@ -58,3 +60,14 @@ def test_inference_loads_little(tmp_path):
 def test_what_is_blocked_is_noticed(wrong):
     result = python(wrong)
     assert result.returncode == 1 and ("ModuleNotFoundError" in result.stderr or "network" in result.stderr)
+
+
+def test_what_only_training_needs_is_named(tmp_path):
+    """An installation without the recipe's packages says so in a line."""
+    blocked = "; ".join(f"sys.modules['{name}'] = None" for name in OF_RECIPE)
+    code = f"import sys; {blocked}; sys.argv[1:] = ['config', 'show', 'scl']; from spclap.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and done.stderr.startswith("error: espnet2")
+    assert "pip install 'spclap[recipe]'" in done.stderr and len(done.stderr.splitlines()) == 1
+    needed = re.search(r"^RECIPE = \[(.*)\]", (ROOT / "setup.py").read_text(), re.MULTILINE)[1]
+    assert {re.match(r"[a-z]+", name)[0] for name in re.findall(r'"([^"]+)"', needed)} == set(OF_RECIPE) - {"espnet2"}

@@ -42,6 +42,9 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+OF_RECIPE = ("espnet", "espnet2", "pyroomacoustics", "zstandard")  # what setup.py has under `recipe` alone
+
+
 def run_main(main: Callable[[], None]) -> None:
     """Run a program: what a user or the machine causes becomes one line on stderr.
 
@@ -56,6 +59,13 @@ def run_main(main: Callable[[], None]) -> None:
         sys.exit(1)
     except OSError as error:  # such as a full disk or TMPDIR
         print(f"error: {error}; put that right and rerun", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in OF_RECIPE:
+            raise
+        print(
+            f"error: {error.name} is missing, which trains and simulates; pip install 'spclap[recipe]'", file=sys.stderr
+        )
         sys.exit(1)
     except Stopped as stopped:
         print(f"error: stopped by {signal.Signals(stopped.args[0]).name}; a rerun goes on", file=sys.stderr)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from spclap.evaluate.calibration import calibration_error, fit_temperature
 
 from spclap.bin import run_main
 from spclap.data.datadir import load_datadir
 from spclap.engine.clap import clap_conf, learned_arrays
 from spclap.engine.trained import arguments, load_training
 from spclap.errors import DataError
+from spclap.evaluate.calibration import calibration_error, fit_temperature
 from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.protocols import Embeddings
