@@ -67,7 +67,7 @@ def test_what_only_training_needs_is_named(tmp_path):
     blocked = "; ".join(f"sys.modules['{name}'] = None" for name in OF_RECIPE)
     code = f"import sys; {blocked}; sys.argv[1:] = ['config', 'show', 'scl']; from spclap.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 1 and done.stderr.startswith("error: espnet2")
+    assert done.returncode == 1 and done.stderr.startswith("error: espnet is missing")
     assert "pip install 'spclap[recipe]'" in done.stderr and len(done.stderr.splitlines()) == 1
     needed = re.search(r"^RECIPE = \[(.*)\]", (ROOT / "setup.py").read_text(), re.MULTILINE)[1]
     assert {re.match(r"[a-z]+", name)[0] for name in re.findall(r'"([^"]+)"', needed)} == set(OF_RECIPE) - {"espnet2"}

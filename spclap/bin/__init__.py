@@ -61,11 +61,9 @@ def run_main(main: Callable[[], None]) -> None:
         print(f"error: {error}; put that right and rerun", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in OF_RECIPE:
+        if (package := (error.name or "").split(".")[0]) not in OF_RECIPE:
             raise
-        print(
-            f"error: {error.name} is missing, which trains and simulates; pip install 'spclap[recipe]'", file=sys.stderr
-        )
+        print(f"error: {package} is missing, which trains and simulates; pip install 'spclap[recipe]'", file=sys.stderr)
         sys.exit(1)
     except Stopped as stopped:
         print(f"error: stopped by {signal.Signals(stopped.args[0]).name}; a rerun goes on", file=sys.stderr)
