@@ -15,15 +15,20 @@ ANY_ARRAY = {
 }  # fmt: skip
 
 
+def small_conf(folder: Path, hearing: dict | None = None) -> dict:
+    """Arguments of a `SpatialClap` whose text encoder lies in `folder`, and is written there."""
+    tiny_roberta(folder)
+    return {
+        "content_encoder": "cnn", "content_encoder_conf": {"channels": 4, "dim": 16},
+        "text_encoder_conf": {"name": str(folder), "pooling": "mean", "train_layers": 1}, **(hearing or ONE_ARRAY),
+    }  # fmt: skip
+
+
 def small_clap(folder: Path, hearing: dict | None = None) -> SpatialCLAP:
     """Of scenes of one second; its text encoder lies in `folder`."""
-    tiny_roberta(folder)
+    conf = small_conf(folder, hearing)
     torch.manual_seed(0)
-    conf = {
-        "content_encoder": "cnn", "content_encoder_conf": {"channels": 4, "dim": 16},
-        "text_encoder_conf": {"name": str(folder), "pooling": "mean", "train_layers": 1},
-    }  # fmt: skip
-    return SpatialCLAP(SpatialClap(**conf, **(hearing or ONE_ARRAY)), scene_seconds=1.0)
+    return SpatialCLAP(SpatialClap(**conf), scene_seconds=1.0)
 
 
 class Echo:
