@@ -9,7 +9,7 @@ from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
 from spclap.search.hearing import hear
 from spclap.search.listing import CHANGED, NAME, Listing, digest, look, read_listing, recordings
-from spclap.search.shards import Shards, join, windows_of, write_shard
+from spclap.search.shards import Shards, join, joined, windows_of, write_shard
 from spclap.space.array import Array
 
 SHARD = 2048  # windows that are kept at once, heard in half a minute: a kill loses no more
@@ -101,7 +101,8 @@ def _hear_new(out: Path, listing: Listing, model: SpatialCLAP, array: Array, bad
             elif listing.state(name) == CHANGED:
                 bad[name] = f"{path}: changed while it was heard; run again"
             else:
-                held.append(windows_of(bytes.fromhex(listing.files[name].content), found))
+                new = windows_of(bytes.fromhex(listing.files[name].content), found)
+                held = [joined([*held, new])]  # one piece of memory: many small ones leave holes, 2 MB a file
                 heard += 1
             if sum(map(len, held)) >= SHARD:
                 write_shard(out, held)
