@@ -12,7 +12,7 @@ from spclap.search.listing import CHANGED, NAME, Listing, digest, look, read_lis
 from spclap.search.shards import Shards, join, joined, windows_of, write_shard
 from spclap.space.array import Array
 
-SHARD = 2048  # windows that are kept at once, heard in half a minute: a kill loses no more
+SHARD = 512  # windows that are kept at once, heard in some ten seconds: a kill loses no more
 LONGEST = 60.0  # s, of a window
 
 
