@@ -12,15 +12,32 @@ from spclap.verbs import (
     doctor,
     embed,
     export,
+    index,
     locate,
     make_scenes,
     official,
     report,
     score,
+    search,
     timeline,
 )
 
-VERBS = (embed, classify, locate, timeline, caption, doctor, make_scenes, score, report, export, official, config)
+VERBS = (
+    embed,
+    classify,
+    locate,
+    timeline,
+    caption,
+    index,
+    search,
+    doctor,
+    make_scenes,
+    score,
+    report,
+    export,
+    official,
+    config,
+)
 
 
 def parser() -> argparse.ArgumentParser:

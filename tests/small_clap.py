@@ -26,11 +26,17 @@ def conf(folder: Path) -> dict:
     return {**CONF, "text_encoder_conf": {**CONF["text_encoder_conf"], "name": str(folder)}}
 
 
+def small_conf(folder: Path, hearing: dict | None = None) -> dict:
+    """Arguments of a `SpatialClap` whose text encoder is written into `folder`."""
+    tiny_roberta(folder)
+    return {**conf(folder), **(hearing or ONE_ARRAY)}
+
+
 def small_clap(folder: Path, hearing: dict | None = None) -> SpatialCLAP:
     """Of scenes of one second; its text encoder lies in `folder`."""
-    tiny_roberta(folder)
+    made = small_conf(folder, hearing)
     torch.manual_seed(0)
-    return SpatialCLAP(SpatialClap(**conf(folder), **(hearing or ONE_ARRAY)), scene_seconds=1.0)
+    return SpatialCLAP(SpatialClap(**made), scene_seconds=1.0)
 
 
 class Echo:
