@@ -20,7 +20,7 @@ from spclap.errors import DataError
 from spclap.evaluate.markdown import table
 from spclap.recipe.show import listing
 from spclap.space.array import FORMS
-from spclap.verbs import make_scenes, report, score
+from spclap.verbs import demo, make_scenes, report, score
 
 
 def shown(name) -> str:
@@ -215,7 +215,7 @@ def parser() -> argparse.ArgumentParser:
     add.add_argument("checkpoint", type=Path, help="such as music_speech_audioset_epoch_15_esc_89.98.pt")
     add.add_argument("out", type=Path, help="folder, written")
     add.set_defaults(run=convert_laion)
-    for verb in (make_scenes, score, report):
+    for verb in (make_scenes, score, report, demo):
         verb.add(commands)
     add_config(commands)
     return main
