@@ -61,7 +61,7 @@ def exchanged(path: str | None, folder: Path) -> str | None:
         return path
     old = Path(path)
     try:
-        frames, rate, _ = read(old)
+        stream, frames, _ = read(old)
     except DataError:
         return path
     if frames.shape[1] != 2:
@@ -69,5 +69,5 @@ def exchanged(path: str | None, folder: Path) -> str | None:
     stem = old.stem
     name = stem.removesuffix(EXCHANGED) if stem.endswith(EXCHANGED) else stem + EXCHANGED
     new = Path(tempfile.mkdtemp(dir=folder)) / f"{name}.wav"
-    soundfile.write(new, frames[:, ::-1], rate, subtype="FLOAT")
+    soundfile.write(new, frames[:, ::-1], stream.rate, subtype="FLOAT")
     return str(new)

@@ -6,16 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
+from spclap.data.decode import Stream
 from spclap.data.stream import open_stream
 from spclap.doctor import Report, beginning, examine
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
+from spclap.model.recognise import KINDS
 from spclap.space.directions import DIRECTIONS
 from spclap.space.family import belongs
 from spclap.space.wording import TEMPLATE
 
 SECONDS = 60.0  # s of a recording that are heard, from its beginning
 UNHEARD = ("mono", "silent")  # findings of doctor with which nothing can be heard
+WHAT = {
+    "spaced": "two omnis apart",
+    "near-coincident": "two cardioids apart",
+    "coincident": "two cardioids at one point, or panned",
+    "head": "two ears",
+}
 FILES = "head:"  # what words for arrays begin with that name a file
 KEPT = 16  # recordings whose vectors are kept
 MOST_KEPT = 5000  # texts whose vectors are kept
@@ -44,13 +52,13 @@ class Ear:
 
         DataError for a file that cannot be heard, and for words that name no array or a file.
         """
-        frames, rate, notes = read(path)
-        report = examine(replace(open_stream(path), name=path.name, blocks=iter([frames])))
+        stream, frames, notes = read(path)
+        report = examine(stream)
         for finding in report.findings:
             if finding.what in UNHEARD:
                 raise DataError(f"{path.name}: {finding.told}")
         array, said = self._array(array, report)
-        vector = self.model.embed_audio(np.ascontiguousarray(frames.T), rate, array)[0]
+        vector = self.model.embed_audio(np.ascontiguousarray(frames.T), stream.rate, array)[0]
         return Hearing(vector, array, (*notes, *said, *(finding.told for finding in report.findings)))
 
     def _array(self, array: str, report: Report) -> tuple[str, list[str]]:
@@ -64,7 +72,9 @@ class Ear:
             return str(heard), [f"the model never trained on {array}, it may hear less well"] if new else []
         if not (report.kinds and model.clap.told):
             return own, [f"what recorded this cannot be told, {own} is assumed"]
-        return report.array, [f"sounds as if recorded by {report.array}; if you know what recorded it, choose that"]
+        kind = next(iter(report.kinds))
+        array = own if own in KINDS[kind] else report.array  # one wave has the same delay through many spacings
+        return array, [f"sounds as if recorded by {WHAT[kind]}: {array} is assumed; if you know better, choose that"]
 
     def cosines(self, hearing: Hearing, captions: tuple[str, ...]) -> np.ndarray:
         """(n,) of captions with a recording."""
@@ -88,9 +98,9 @@ class Ear:
         }
 
 
-def read(path: Path) -> tuple[np.ndarray, int, list[str]]:
-    """(samples, channels) of the first SECONDS, their rate in Hz, and what to say of it; DataError as of `open_stream`,
-    with the name of the file in place of where it lies."""
+def read(path: Path) -> tuple[Stream, np.ndarray, list[str]]:
+    """The first SECONDS of a file as a recording with the name of the file, in place of where it lies, and as (samples,
+    channels); what to say of that. DataError as of `open_stream`."""
     try:
         stream = open_stream(path)
         frames = beginning(stream, SECONDS + 1)
@@ -98,4 +108,5 @@ def read(path: Path) -> tuple[np.ndarray, int, list[str]]:
         raise DataError(str(error).replace(str(path), path.name)) from error
     most = round(SECONDS * stream.rate)
     notes = [f"only the first {SECONDS:.0f} s are heard"] if len(frames) > most else []
-    return frames[:most], stream.rate, notes
+    frames = frames[:most]
+    return replace(stream, name=path.name, blocks=iter([frames])), frames, notes

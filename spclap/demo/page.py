@@ -135,7 +135,7 @@ def _wire(page: gradio.Blocks, parts: Parts, ear: Ear, folder: Path, paths: list
         "show_progress": "minimal",
         "api_visibility": "private",
     }
-    changed = [page.load, recording.clear, array.input, parts.words.input, captions.input]
+    changed = [page.load, recording.clear, array.input, parts.words.change, captions.change]  # input misses pasted text
     gradio.on(changed, trigger_mode="always_last", **seen)
     array.input(_same, array, own, **quiet)
     recording.input(_same, own, array, **quiet).then(**seen)
