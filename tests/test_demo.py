@@ -184,6 +184,7 @@ def test_a_minute_is_heard_and_the_rest_is_told(ear, tmp_path, monkeypatch):
     assert alone.notes == () and both.notes == ("only the first 3 s are heard",)
 
 
+@pytest.mark.slow
 def test_what_recorded_it_is_chosen_or_suggested(ear, tmp_path):
     path = write(tmp_path / "a.wav", heard(EXAMPLES[1]))
     suggested = ear.hear(path=tmp_path / "a.wav", array="")
