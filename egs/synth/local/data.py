@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import sounds
 
 from spclap.bin import run_main
 from spclap.data.config import load_config
@@ -16,6 +15,7 @@ from spclap.data.datadir import SPLITS, Clip, scp_path, write_splits
 from spclap.data.files import atomic_path
 from spclap.data.progress import progress
 from spclap.data.stamp import Stamp, digest
+from spclap.scene import synthetic
 
 MIN_SECONDS = 0.5  # for at least one event of the slow kinds
 MIN_RATE = 16000  # Hz, above the highest frequency of the sounds
@@ -39,10 +39,10 @@ class SynthConf:
             raise ValueError(f"sample_rate is {self.sample_rate} Hz; it must be at least {MIN_RATE}")
 
 
-def clips_of(split: str, conf: SynthConf, folder: Path) -> list[tuple[Clip, sounds.Kind, int]]:
+def clips_of(split: str, conf: SynthConf, folder: Path) -> list[tuple[Clip, synthetic.Kind, int]]:
     """(clip, kind, variant) of a split; the style alternates with the variant."""
     items = []
-    for kind in sounds.KINDS:
+    for kind in synthetic.KINDS:
         for variant in range(conf.variants[split]):
             style = kind.styles[variant % 2]
             name = f"{kind.name}-{split}{variant:03d}"
@@ -52,9 +52,9 @@ def clips_of(split: str, conf: SynthConf, folder: Path) -> list[tuple[Clip, soun
     return items
 
 
-def write_sounds(splits: dict[str, list[tuple[Clip, sounds.Kind, int]]], conf: SynthConf, folder: Path) -> None:
+def write_sounds(splits: dict[str, list[tuple[Clip, synthetic.Kind, int]]], conf: SynthConf, folder: Path) -> None:
     """Render the clips that are missing, or all when conf or the generator has changed."""
-    stamp = Stamp(folder, conf=asdict(conf), program=digest(Path(sounds.__file__)))
+    stamp = Stamp(folder, conf=asdict(conf), program=digest(Path(synthetic.__file__)))
     fresh = stamp.fresh()
     items = [(number, *item) for number, split in enumerate(SPLITS) for item in splits[split]]
     todo = [item for item in items if not (fresh and Path(item[1].path).exists())]
@@ -62,8 +62,8 @@ def write_sounds(splits: dict[str, list[tuple[Clip, sounds.Kind, int]]], conf: S
         return
     stamp.begin()
     for number, clip, kind, variant in progress(todo, desc="sounds", unit="clip"):
-        rng = np.random.default_rng([conf.seed, sounds.KINDS.index(kind), number, variant])
-        audio = sounds.render(kind, rng, conf.seconds, conf.sample_rate, variant % 2)
+        rng = np.random.default_rng([conf.seed, synthetic.KINDS.index(kind), number, variant])
+        audio = synthetic.render(kind, rng, conf.seconds, conf.sample_rate, variant % 2)
         wav = io.BytesIO()
         soundfile.write(wav, audio, conf.sample_rate, subtype="PCM_16", format="WAV")
         with atomic_path(Path(clip.path)) as temporary:
