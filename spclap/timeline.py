@@ -100,10 +100,10 @@ def picture(cells: Iterable[Cell], title: str, path: Path) -> None:
     told = textwrap.fill("   ".join(f"{number} {label}" for label, number in numbers.items()), int(WIDTH / LETTER))
     foot = 0.7 + 0.14 * (told.count("\n") + 1)
     figure = Figure(figsize=(WIDTH, HEIGHT * count + foot), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     rows = figure.subplots(count, 1, squeeze=False)[:, 0]
     short = [_strip(axes, boxes, numbers, k * strip, (k + 1) * strip) for k, axes in enumerate(rows)]
-    rows[-1].set_xlabel("s" + (f"\n{told}" if any(short) else ""), fontsize=SIZE + 1)
+    rows[-1].set_xlabel("s" + (f"\n{told}" if any(short) else ""), fontsize=SIZE + 1, parse_math=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
 
@@ -121,8 +121,8 @@ def _strip(axes, boxes: Iterable[Stretch], numbers: dict[str, int], start: float
         bars[row].append((low, high - low))
         colours[row].append(to_rgba(PALETTE[(number - 1) % len(PALETTE)], 0.25 + 0.75 * box.score))
         words = fitting(box.label, (high - low) / (end - start) * (WIDTH - MARGIN))
-        place = {"ha": "center", "va": "center", "fontsize": SIZE, "clip_on": True, "in_layout": False}
-        axes.text((low + high) / 2, row, words or str(number), **place)
+        place = {"ha": "center", "va": "center", "fontsize": SIZE, "clip_on": True}
+        axes.text((low + high) / 2, row, words or str(number), in_layout=False, parse_math=False, **place)
         short |= not words
     for row, (parts, fills) in enumerate(zip(bars, colours, strict=True)):
         axes.broken_barh(parts, (row - 0.45, 0.9), facecolors=fills, edgecolor="white")

@@ -109,11 +109,11 @@ def test_pictures_of_any_length(tmp_path, seconds):
     from matplotlib.image import imread
 
     cells = [
-        Cell(t, t + 1.0, direction, f"sound {t % 7}" if (t + k) % 3 else None, 0.5)
+        Cell(t, t + 1.0, direction, f"$so\\und$ {t % 7}" if (t + k) % 3 else None, 0.5)
         for t in range(seconds)
         for k, direction in enumerate(DIRECTIONS)
     ]
-    picture(cells, "a.wav", tmp_path / "a.png")
+    picture(cells, r"a$\\frac$.wav", tmp_path / "a.png")
     height, width, _ = imread(tmp_path / "a.png").shape
     assert width == 1500 and height <= 6500
     image = imread(tmp_path / "a.png")[:, :, :3]
