@@ -8,11 +8,11 @@ cd "$(dirname "$script")"
 # options
 stage=0            # first stage: 0 data lists, 1 simulation, 2 features, 3 pre-training and single, 4 multi and SCL, 5 scores
 stop_stage=5       # last stage; 6 trains captioners, decodes and scores their captions
-corpus=mini        # folder below egs/: mini, synth, esc50 or audiocaps
+corpus=mini        # folder below egs/: mini, synth, esc50, audiocaps or released
 seed=0             # of the trainings; models go to <expdir>/<corpus>/seed<seed>/
 nj=2               # processes that simulate rooms and read clips
 ngpu=0             # GPUs a training uses, 0 for the CPU; scoring uses one of them
-esc50_dir=         # corpus esc50: folder with meta/esc50.csv and audio/
+esc50_dir=         # corpora esc50 and released: folder with meta/esc50.csv and audio/
 audiocaps_dir=     # corpus audiocaps: folder with train.csv, val.csv, test.csv and audio/
 audioset_dir=      # corpus audiocaps: folder with AudioSet's *_segments.csv and ontology.json, for SELD; may be empty
 conf=              # folder of the base configs; conf if empty

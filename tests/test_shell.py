@@ -55,7 +55,7 @@ def source(folder: Path, commands: str, python: str = "") -> subprocess.Complete
         (["--stage", "-1"], "--stage is '-1'"),
         (["--stage", "4", "--stop_stage", "2"], "after --stop_stage"),
         (["--stop_stage", "9"], "last stage is 6"),
-        (["--corpus", "nope"], "there are: audiocaps esc50 mini synth"),
+        (["--corpus", "nope"], "there are: audiocaps esc50 mini released synth"),
         (["--corpus", "esc50"], "needs --esc50_dir"),
         (["--corpus", "esc50", "--esc50_dir", "/nowhere"], "/nowhere is not a folder"),
         (["--corpus", "audiocaps"], "needs --audiocaps_dir"),
