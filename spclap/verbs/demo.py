@@ -11,14 +11,14 @@ from pathlib import Path
 
 from spclap.errors import DataError
 
-EXAMPLE = "example: spclap demo --model my_model"
+EXAMPLE = "example: spclap demo"
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     what = "a page on this machine: record or upload stereo, see what is where, rank captions"
     verb = commands.add_parser("demo", help=what, epilog=EXAMPLE)
-    verb.add_argument("--model", type=Path, required=True, help="model directory")
+    verb.add_argument("--model", help="model directory; the released model if not given")
     verb.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     verb.add_argument("--port", type=int, help="a free one from 7860 on if not given")
     verb.set_defaults(run=run)
