@@ -150,11 +150,12 @@ stage4() {
 }
 
 stage5() {
-  local files
+  local files device=cpu
   need "$models" 3
   files_of score
-  python -m spclap.bin.score --data "$datadir" --dump "$dumpdir" --exp "$models" --corpus "$corpus" \
-    --seed "$seed" --results "$expdir/results.json" --ngpu "$ngpu" --conf "${files[@]}"
+  [ "$ngpu" -eq 0 ] || device=cuda
+  python -m spclap.cli score "$models" --benchmark fixed --data "$datadir" --dump "$dumpdir" --out "$expdir" \
+    --device "$device" --conf "${files[@]}"
   python utils/show_results.py "$expdir/results.json"
 }
 

@@ -19,13 +19,14 @@ from spclap.evaluate.captioning import (
     BertScore,
     CaptionConf,
     TextSimilarity,
-    Values,
     caption_scores,
     notes,
 )
 from spclap.evaluate.description import DEFINITIONS
+from spclap.evaluate.figures import Values, pairs_of
+from spclap.evaluate.frozen import fixed_sets
 from spclap.evaluate.intervals import Clusters, shown
-from spclap.evaluate.results import pairs_of
+from spclap.evaluate.protocols import Embeddings
 from spclap.scene.caption import from_left_to_right
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene
@@ -56,8 +57,6 @@ def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu:
 
     They are kept in the captioner's folder, `captions/` and `shuffled/`, for as long as nothing changes.
     """
-    from spclap.engine.trained import load_training
-
     place = folder / ("shuffled" if shuffled else "captions")
     stamp = Stamp(
         place, model=digest(folder / "done.json"), scenes=scenes_digest(corpus.data),
@@ -65,28 +64,34 @@ def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu:
     )  # fmt: skip
     if not stamp.fresh():
         stamp.begin()
-        model, _ = load_training(folder, corpus, ngpu)
-        said: dict[str, str] = {}
-        for size in corpus.fixed_counts("test"):
-            scenes = corpus.fixed("test", size)
-            vectors = model.embed_fixed(corpus, "test", size)
-            if shuffled:
-                vectors = vectors[np.random.default_rng(0).permutation(len(vectors))]
-            for part in np.array_split(np.arange(len(scenes)), -(-len(scenes) // 64)):
-                part_vectors = torch.from_numpy(vectors[part]).to(model.clap.logit_scale.device)
-                texts = model.captioner.generate(part_vectors, conf.beams, conf.max_tokens)
-                said.update(zip([scenes[i].id for i in part], texts, strict=True))
+        said = spoken(folder, corpus, conf, shuffled, ngpu)
         atomic_write_text(place / "captions.jsonl", "".join(json.dumps(pair) + "\n" for pair in said.items()))
         stamp.write([place / "captions.jsonl"])
     return dict(json.loads(line) for line in (place / "captions.jsonl").read_text(encoding="utf-8").splitlines())
 
 
+def spoken(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu: int) -> dict[str, str]:
+    from spclap.engine.heard import Hearer
+    from spclap.engine.trained import load_training
+
+    model, said = load_training(folder, corpus, ngpu)[0], {}
+    for sounds in fixed_sets(corpus):
+        vectors = Embeddings(Hearer(model.clap, corpus)).hear(sounds).audio
+        vectors = vectors[np.random.default_rng(0).permutation(len(vectors))] if shuffled else vectors
+        texts = []
+        for part in torch.from_numpy(vectors).to(model.device).split(64):
+            texts += model.captioner.generate(part, conf.beams, conf.max_tokens)
+        said |= {scene.id: text for scene, text in zip(sounds.scenes, texts, strict=True)}
+    return said
+
+
 class Truth:
-    """The test scenes of a corpus with what captions are compared with."""
+    """The test scenes of a corpus, by their number of sources, with what captions are compared with."""
 
     def __init__(self, corpus: Corpus, conf: CaptionConf):
-        self.scenes = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
-        self.clusters = {size: Clusters(corpus.recordings(scenes)) for size, scenes in self.scenes.items()}
+        sets = {own.scenes[0].size: own for own in fixed_sets(corpus)}
+        self.scenes = {size: own.scenes for size, own in sets.items()}
+        self.clusters = {size: Clusters(own.recordings) for size, own in sets.items()}
         self.similarity = TextSimilarity()
         self.bertscore = BertScore(**conf.bertscore) if conf.bertscore else None
 
@@ -95,10 +100,8 @@ class Truth:
         values = {}
         for size, scenes in self.scenes.items():
             sources = [[(source.every_caption, source.direction) for source in scene.sources] for scene in scenes]
-            texts = [references(scene) for scene in scenes]
-            values[size] = caption_scores(
-                sources, texts, [said[scene.id] for scene in scenes], self.similarity, self.bertscore
-            )
+            texts, own = [references(scene) for scene in scenes], [said[scene.id] for scene in scenes]
+            values[size] = caption_scores(sources, texts, own, self.similarity, self.bertscore)
         return values
 
     def counts(self, size: int) -> str:

@@ -28,11 +28,6 @@ def trained_folders(exp: Path) -> list[Path]:
     return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
 
 
-def scored_folders(exp: Path) -> list[Path]:
-    """Those of `trained_folders` that stage 5 has figures of."""
-    return [folder for folder in trained_folders(exp) if TASKS[task_of(folder)].scored]
-
-
 def task_of(folder: Path) -> str:
     """What a training was: a key of TASKS."""
     return read_stamp(folder)["task"]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from spclap.evaluate.benchmarks.scenes import chance
 from spclap.evaluate.controls import CONTROLS
 from spclap.evaluate.frozen import FrozenSet
-from spclap.evaluate.record import SHOWS, scenes_that_show
+from spclap.evaluate.record import SHOWS, natural, scenes_that_show
 from spclap.evaluate.tables import HEADS, figure, head, main_metrics
 from spclap.scene.caption import true_caption
 from spclap.space.directions import DIRECTIONS
@@ -24,7 +24,8 @@ MARK = '<meta name="generator" content="spclap report">'
 SERIES = 6  # colours and shapes that page.css and page.html have
 CURVES = {
     "angle": "How far apart the two are", "level": "Level of the first over the other",
-    "label": "Kinds of sound", "array": "What heard them",
+    "kinds": "Kinds of sound", "array": "What heard them", "words": "In what words they are told",
+    "rt60": "RT60 of the room", "distance": "How far away the farthest is",
 }  # fmt: skip
 
 
@@ -78,16 +79,11 @@ def curve_rows(models: dict[str, dict]) -> dict[str, list[Row]]:
     point, which is the figure of all scenes."""
     owns, out = [own["curves"] for own in models.values()], {}
     for name, points in owns[0].items():
-        found = {point: [own[name].get(point) for own in owns] for point in sorted(points, key=_number)}
+        found = {point: [own[name].get(point) for own in owns] for point in sorted(points, key=natural)}
         rows = [Row(p, f"{own[0]['n']} scenes", chance("assignment_2src"), own) for p, own in found.items()]
         if len(rows) > 1:
             out[CURVES.get(name, name)] = rows
     return out
-
-
-def _number(point: str) -> tuple[float, str]:
-    found = re.match(r"[+-]?\d+(\.\d+)?", point)
-    return float(found[0]) if found else float("inf"), point
 
 
 def chance_of(metric: str) -> float | None:

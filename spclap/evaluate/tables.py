@@ -8,6 +8,7 @@ from spclap.evaluate.record import SHOWS, scenes_that_show
 HEADS = {
     "r1_a2t": "caption found first", "r1_t2a": "recording found first", "direction": "direction",
     "assignment": "binding",
+    "placed": "place of a sound, true or empty",
     "reworded_direction": "direction, other words", "reworded_assignment": "binding, other words",
 }  # fmt: skip
 
