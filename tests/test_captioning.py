@@ -211,8 +211,9 @@ def test_the_model_listened_to_stays_as_it_was(trained):
 
 @pytest.mark.slow
 def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
-    command = [sys.executable, "-m", "spclap.bin.caption", "--data", corpus.data, "--dump", corpus.dump]
-    command += ["--exp", trained, "--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
+    command = [sys.executable, "-m", "spclap.cli", "score", trained, "--benchmark", "captions", "--out", trained]
+    command += ["--data", corpus.data, "--dump", corpus.dump]
+    command += ["--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
     (tmp_path / "over.yaml").write_text("{max_tokens: 8, examples: 4}")
     no_java = {**os.environ, "PATH": "/nowhere"}
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=no_java)

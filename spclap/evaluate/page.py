@@ -14,8 +14,8 @@ from markupsafe import Markup
 from spclap.evaluate.benchmarks.scenes import chance
 from spclap.evaluate.controls import CONTROLS
 from spclap.evaluate.frozen import FrozenSet
-from spclap.evaluate.record import SHOWS, natural, scenes_that_show
-from spclap.evaluate.tables import HEADS, figure, head, main_metrics
+from spclap.evaluate.record import SHOWS, natural
+from spclap.evaluate.tables import HEADS, figure, head, main_metrics, needed
 from spclap.scene.caption import true_caption
 from spclap.space.directions import DIRECTIONS
 
@@ -71,7 +71,7 @@ def figure_rows(models: dict[str, dict]) -> list[Row]:
     """A row for each metric of the main table."""
     owns = list(models.values())
     metrics = main_metrics(owns[0]["figures"])
-    return [Row(head(m), "", chance_of(m), [own["figures"].get(m) for own in owns]) for m in metrics]
+    return [Row(head(m), "", chance(m), [own["figures"].get(m) for own in owns]) for m in metrics]
 
 
 def curve_rows(models: dict[str, dict]) -> dict[str, list[Row]]:
@@ -86,17 +86,6 @@ def curve_rows(models: dict[str, dict]) -> dict[str, list[Row]]:
     return out
 
 
-def chance_of(metric: str) -> float | None:
-    """Percent; None for retrieval, where it depends on the captions."""
-    return chance(metric) if "direction" in metric or "assignment" in metric else None
-
-
-def needed(models: dict[str, dict]) -> list[str]:
-    """How many scenes of each kind would show a difference of SHOWS points."""
-    first = list(models.values())[0]["figures"]
-    return [f"{head(m)}: {scenes_that_show(first[m])}" for m in main_metrics(first) if "assignment" in m]
-
-
 @lru_cache
 def _environment() -> jinja2.Environment:
     own = jinja2.Environment(
@@ -107,7 +96,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     own.globals.update(
-        CONTROLS=CONTROLS, DIRECTIONS=DIRECTIONS, HEADS=HEADS, SERIES=SERIES, SHOWS=SHOWS, chance_of=chance_of,
+        CONTROLS=CONTROLS, DIRECTIONS=DIRECTIONS, HEADS=HEADS, SERIES=SERIES, SHOWS=SHOWS, chance_of=chance,
         figure=figure, head=head,
     )  # fmt: skip
     own.filters["within"] = lambda value: f"{min(max(value, 0), 100):.2f}%"  # intervals may be infinite

@@ -123,14 +123,11 @@ def own_retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     """Ranks audio-to-text and text-to-audio where a scene's own caption alone is right, as the paper's: scenes that say
     the same tie, and a tie counts against the model."""
     captions, count = list(map(true_caption, embeddings.scenes)), len(embeddings.scenes)
-    texts, who = np.unique(captions, return_inverse=True)
-    audio, text = embeddings.audio, embeddings.text(texts.tolist())
-    a2t, t2a = np.empty((2, count), dtype=int)
+    text, audio, found = embeddings.text(captions), embeddings.audio, []
     for rows in _parts(count):
         own = np.arange(count)[rows, None] == np.arange(count)
-        a2t[rows] = ranks((audio[rows] @ text.T)[:, who], own)
-        t2a[rows] = ranks(text[who[rows]] @ audio.T, own)
-    return a2t, t2a
+        found.append((ranks(embeddings.similarity(captions, rows), own), ranks(text[rows] @ audio.T, own)))
+    return tuple(map(np.concatenate, zip(*found, strict=True)))
 
 
 def _parts(count: int, at_once: int = AT_ONCE) -> list[slice]:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from spclap import cli
-from spclap.bin import caption, pack, run_main, simulate, train
+from spclap.bin import pack, run_main, simulate, train
 from spclap.recipe.compose import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,13 +128,13 @@ def command(name: str, run: Path) -> list[str]:
     if name == "score":
         return ["spclap", *map(str, ["score", models, "--benchmark", "fixed", "--out", run / "expdir", *given])]
     if name == "caption":
-        given += ["--exp", models]
+        return ["spclap", *map(str, ["score", models, "--benchmark", "captions", "--out", models, *given])]
     if name == "train":
         given += ["--exp", models / "scl"]
     return [name, *map(str, given)]
 
 
-PROGRAMS = {"simulate": simulate, "pack": pack, "train": train, "score": cli, "caption": caption}
+PROGRAMS = {"simulate": simulate, "pack": pack, "train": train, "score": cli, "caption": cli}
 
 
 def told(name: str, run: Path) -> str:

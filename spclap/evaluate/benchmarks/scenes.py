@@ -67,12 +67,11 @@ class Given:
             raise DataError(f"captions.txt of the set has no {error}, which is asked now; make the set anew") from None
 
 
-def chance(metric: str) -> float:
-    """Percent, of direction, assignment and placed."""
-    size = int(metric.split("_")[-1][0])
-    if "placed" in metric:
-        return 50.0
-    return 100 / math.factorial(size) if "assignment" in metric else 100 / len(DIRECTIONS) ** size
+def chance(metric: str) -> float | None:
+    """Percent; None for retrieval, where it depends on the captions."""
+    name, _, size = metric.rpartition("_")
+    by_kind = {"direction": len(DIRECTIONS) ** int(size[0]), "assignment": math.factorial(int(size[0])), "placed": 2}
+    return 100 / of if (of := by_kind.get(name.removeprefix("reworded_"))) else None
 
 
 def binding(found: Embeddings) -> Outcomes:

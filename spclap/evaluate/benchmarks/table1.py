@@ -11,7 +11,7 @@ import numpy as np
 from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
 from spclap.evaluate import markdown
-from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.embedder import Embedder, OfClap
 from spclap.evaluate.figures import Values, mean_over_seeds
 from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.intervals import Clusters, shown
@@ -120,18 +120,16 @@ def report(scored: dict[str, list[Values]], fusions: dict[str, str], paper: Tabl
     ])  # fmt: skip
 
 
-def run(models: dict[str, Embedder], fusions: dict[str, str], corpus: Corpus, conf: list[Path]) -> tuple[Values, str]:
-    """Values, `model/metric`, and the tables; models of one folder name in several folders are seeds.
-
-    Args: fusions, of those models that have one, by which they are rows of the paper's table.
-    """
+def run(models: dict[str, Embedder], corpus: Corpus, conf: list[Path]) -> tuple[Values, str]:
+    """Values, `model/metric`, and the tables; models of one folder name in several folders are seeds."""
     paper = load_config(Table1Conf, *conf)
     grid = Grid(load_datadir(corpus.data / "test"), corpus.bank("test"), paper.seed, [corpus.simu.scenes.rooms])
-    values, scored = {}, defaultdict(list)
+    values, scored, fusions = {}, defaultdict(list), {}
     for name, embedder in models.items():
         logging.info("scoring %s", name)
-        found = score(embedder, corpus, grid)
-        scored[Path(name).name].append(found)
+        found, tag = score(embedder, corpus, grid), Path(name).name
+        scored[tag].append(found)
         values |= {f"{name}/{metric}": own for metric, own in found.items()}
-    tags = {Path(name).name: fusion for name, fusion in fusions.items()}
-    return values, report(scored, tags, paper, grid)
+        if isinstance(embedder, OfClap):
+            fusions[tag] = embedder.clap.hears["fusion"][0]
+    return values, report(scored, fusions, paper, grid)
