@@ -184,7 +184,9 @@ def test_a_sound_that_is_put_where_nothing_sounds():
 def test_vectors_of_an_older_set_lack_captions_that_are_asked_now(folder):
     sets, texts = read_frozen(folder), listed_captions(folder)
     audio = {scene.id: np.ones(2) for own in sets for scene in own.scenes}
-    with pytest.raises(DataError, match=r"captions.txt of the set has no '.*', which is asked now; make the set anew"):
+    with pytest.raises(
+        DataError, match=r"captions.txt of the set has no [\"'].*[\"'], which is asked now; make the set anew"
+    ):
         outcomes(Given(audio, {text: np.ones(2) for text in texts if "o'clock" not in text}), sets)
 
 

@@ -72,7 +72,7 @@ def of_trainings(args: argparse.Namespace, corpus: Corpus) -> None:
 
     conf, known = load_config(fixed.ScoreConf, *(args.conf or [Path("conf/score.yaml")])), {}
     for exp in map(Path, args.models):
-        tasks = trainings(exp, ("clap", "seld"), "stages 3 and 4 (train)")
+        tasks = trainings(exp, ("clap", "seld"), "model; run stages 3 and 4 (train) first")
         for folder in tasks:
             if not same_corpus(folder, corpus):
                 logging.warning("%s was trained before %s was made anew; rerun stages 3 and 4", folder, args.data)
@@ -82,13 +82,13 @@ def of_trainings(args: argparse.Namespace, corpus: Corpus) -> None:
         plots.training_curves(histories, exp / "images" / "training_curves.png")
 
 
-def trainings(exp: Path, wanted: Collection[str], stages: str) -> dict[Path, str]:
-    """Finished trainings of these tasks below a folder, with their task; DataError that names the stages if none."""
+def trainings(exp: Path, wanted: Collection[str], what: str) -> dict[Path, str]:
+    """Finished trainings of these tasks below a folder, with their task; DataError that says what there is none of."""
     from spclap.engine.trained import task_of, trained_folders
 
     found = {folder: task for folder in trained_folders(exp) if (task := task_of(folder)) in wanted}
     if not found:
-        raise DataError(f"{exp}: no model of the tasks {', '.join(wanted)}; run {stages} first")
+        raise DataError(f"{exp}: no trained {what}")
     return found
 
 
@@ -106,7 +106,8 @@ def of_captioners(args: argparse.Namespace, corpus: Corpus) -> None:
     conf = load_config(CaptionConf, *(args.conf or [Path("conf/caption.yaml")]))
     for exp in map(Path, args.models):
         folders = {
-            folder.name.removesuffix("_captions"): folder for folder in trainings(exp, ("caption",), "stage 6 (train)")
+            folder.name.removesuffix("_captions"): folder
+            for folder in trainings(exp, ("caption",), "captioner; run stage 6 of run.sh")
         }
         said = {name: speak(folder, corpus, conf, False, args.device) for name, folder in folders.items()}
         control = [name for name in said if name in conf.control]
