@@ -1,6 +1,7 @@
 """Scoring a training on the fixed scenes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,33 @@ def test_results_are_those_of_the_outcomes_that_are_kept(corpus, folder, tmp_pat
     assert "scl: scored before" in again.stderr and "scl: scored\n" not in again.stderr
     for name in ("assignment.png", "training_curves.png"):
         assert (folder.parent / "images" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_rows_of_another_protocol_leave_the_table(corpus, folder, tmp_path):
+    """Of a seed whose weights are gone and whose retrieval was asked in another way."""
+    assert score(corpus, folder.parent, tmp_path / "first").returncode == 0
+    exp = tmp_path / "tiny"
+    shutil.copytree(folder.parent, exp / "seed0")
+    shutil.copytree(folder, exp / "seed1" / "scl")
+    (exp / "seed1" / "scl" / "done.json").unlink()
+    kept = exp / "seed1" / "scl" / "scores.json"
+    about = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**about, "protocol": {**about["protocol"], "retrieval": "otherwise"}}))
+    rows = [{**row, "seed": 1} for row in about["results"]]
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    result = score(corpus, exp / "seed0", tmp_path)
+    assert result.returncode == 0 and "seed1/scl: asked r1_a2t_1src, " in result.stderr, result.stderr
+    found = json.loads((tmp_path / "results.json").read_text())
+    tables = {
+        seed: {row["metric"] for row in found if (row["tag"], row["seed"]) == ("scl", seed)} for seed in (0, 1, "0+1")
+    }
+    assert tables[0] == {row["metric"] for row in rows} and "r1_a2t_1src" in tables[0]
+    assert (
+        tables[1]
+        == tables["0+1"]
+        == {metric for metric in tables[0] if "_a2t_" not in metric and "_t2a_" not in metric}
+    )
+    assert all(row["seed_sd"] == 0 for row in found if row["seed"] == "0+1")
 
 
 def test_only_folders_of_trainings_are_scored(corpus, folder, tmp_path):

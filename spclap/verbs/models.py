@@ -49,6 +49,6 @@ def _trained(folder: Path, device: str, corpus: Corpus | None, known: dict) -> O
     require_clap(folder)
     args = arguments(folder)
     corpus = corpus or Corpus(args.data, args.dump)
-    clap = load_training(folder, corpus, int(device != "cpu"))[0].clap
+    clap = load_training(folder, corpus, device).clap
     clap.text_encoder.remember(known)
     return Hearer(clap, corpus)

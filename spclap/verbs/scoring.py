@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap.bin import environment, require_gpus
+from spclap.bin import environment
 from spclap.data.config import load_config
 from spclap.data.files import atomic_write_text
 from spclap.data.stamp import corpus_digest, digest, made_once, require_corpus, scenes_digest
@@ -39,7 +39,6 @@ def score(args: argparse.Namespace) -> None:
         raise DataError("--vectors are of a frozen set; give --scenes")
     if args.benchmark != "scenes" and args.scenes is not None:
         raise DataError(f"--benchmark {args.benchmark} draws its own scenes; give --data and --dump, no --scenes")
-    require_gpus(int(args.device != "cpu"))
     corpus, known = None, {}
     if args.scenes is None:
         corpus = Corpus(args.data, args.dump)
@@ -97,7 +96,7 @@ def scorer(folder: Path, task: str, device: str, corpus: Corpus, known: dict) ->
     from spclap.engine.trained import load_training
 
     if task == "seld":
-        return load_training(folder, corpus, int(device != "cpu"))[0].outcomes
+        return load_training(folder, corpus, device).outcomes
     return partial(fixed.outcomes, load_embedder(str(folder), device, corpus, known))
 
 
@@ -126,7 +125,7 @@ def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, devic
     from spclap.engine.trained import load_training
 
     def make() -> dict[str, bytes]:
-        model, lines = load_training(folder, corpus, int(device != "cpu"))[0], []
+        model, lines = load_training(folder, corpus, device), []
         for sounds in fixed_sets(corpus):
             vectors, texts = Embeddings(Hearer(model.clap, corpus)).hear(sounds).audio, []
             vectors = vectors[np.random.default_rng(0).permutation(len(vectors))] if shuffled else vectors
