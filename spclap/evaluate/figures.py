@@ -3,7 +3,6 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -44,11 +43,7 @@ class Figures:
     """
 
     def __init__(self, recordings: dict[str, Sequence[tuple[str, ...]]]):
-        self.recordings = recordings
-
-    @cached_property
-    def clusters(self) -> dict[str, Clusters]:
-        return {name: Clusters(recordings) for name, recordings in self.recordings.items()}
+        self.clusters = {name: Clusters(own) for name, own in recordings.items()}
 
     def figure(self, metric: str, values: np.ndarray, other: np.ndarray | None = None) -> dict:
         """Value with its interval, `n` scenes and the `clips` that they are made of; of a metric, or of its difference

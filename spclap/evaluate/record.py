@@ -22,18 +22,17 @@ FORMAT = 1
 SHOWS = 3.0  # points that a reader may want to see a difference of
 
 
-def natural(text: str) -> tuple[float, str]:
-    """Sorts what begins with a number by it."""
+def natural(text: str) -> float:
+    """Sorts what begins with a number by it; the rest comes last, in its order."""
     found = re.match(r"[+-]?\d+(\.\d+)?", text)
-    return float(found[0]) if found else float("inf"), text
+    return float(found[0]) if found else float("inf")
 
 
 def on_curves(test: Figures, sets: Sequence[SceneSet], scored: Scored) -> dict[str, dict[str, dict]]:
     """Curve -> point -> figure of assignment of two sources."""
     out = {"words": {way: test.figure("assignment_2src", 100.0 * right) for way, right in scored.words.items()}}
     for name, points in curves(sets).items():
-        for point in sorted(points, key=natural):
-            rows = points[point]
+        for point, rows in sorted(points.items(), key=lambda own: natural(own[0])):
             values = np.full(len(scored.outcomes["assignment_2src"]), np.nan)
             values[rows] = 100.0 * scored.outcomes["assignment_2src"][rows]
             out.setdefault(name, {})[point] = test.figure("assignment_2src", values)

@@ -114,7 +114,7 @@ def outcomes(
     out = {}
     for sounds in sets:
         heard = sounds if told is None else replace(sounds, arrays=[str(told)] * len(sounds.scenes))
-        out |= binding(Embeddings(embedder, text).hear(heard))
+        out |= binding(Embeddings(embedder, text).hear(heard))[0]
     return out
 
 

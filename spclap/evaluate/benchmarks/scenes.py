@@ -74,13 +74,9 @@ def chance(metric: str) -> float | None:
     return 100 / of if (of := by_kind.get(name.removeprefix("reworded_"))) else None
 
 
-def binding(found: Embeddings) -> Outcomes:
-    """Direction of up to two sources and assignment of several."""
-    return binding_and_confusion(found)[0]
-
-
-def binding_and_confusion(found: Embeddings) -> tuple[Outcomes, np.ndarray | None]:
-    """`binding`, and how often which direction (columns) was taken for the true one (rows), if that was asked."""
+def binding(found: Embeddings) -> tuple[Outcomes, np.ndarray | None]:
+    """Direction of up to two sources and assignment of several; of direction, how often which one (columns) was taken
+    for the true one (rows)."""
     size, out, confusion = found.scenes[0].size, {}, None
     if size <= 2:
         out[f"direction_{size}src"], confusion = direction(found)
@@ -99,11 +95,9 @@ def plain(found: Embeddings) -> tuple[Outcomes, np.ndarray | None]:
     """All of ASKED of scenes of one size, and the confusion of directions."""
     size, ranks = found.scenes[0].size, retrieval(found)
     out = {f"rank_{way}_{size}src": own for way, own in zip(("a2t", "t2a"), ranks, strict=True)}
-    own, confusion = binding_and_confusion(found)
-    out |= own
-    if size <= 2:
-        out |= {f"reworded_{name}": own for name, own in hardest(found.said(HELD_OUT)).items()}
-    return out, confusion
+    found_in, confusion = binding(found)
+    reworded = hardest(found.said(HELD_OUT)) if size <= 2 else {}
+    return {**out, **found_in, **{f"reworded_{name}": own for name, own in reworded.items()}}, confusion
 
 
 def outcomes(embedder: Embedder | Given, sets: Sequence[SceneSet]) -> Scored:
@@ -117,7 +111,7 @@ def outcomes(embedder: Embedder | Given, sets: Sequence[SceneSet]) -> Scored:
             words = in_words(found)
         for name, control in CONTROLS.items():
             if control.waves is None or not isinstance(embedder, Given):
-                under[name] |= binding(controlled(found, sounds, control))
+                under[name] |= binding(controlled(found, sounds, control))[0]
         ranked |= best_captions(found)
     confusion = confusions[1].tolist() if 1 in confusions else None
     return Scored(asked, {name: own for name, own in under.items() if own}, words, confusion, ranked)
