@@ -11,7 +11,7 @@ from small_training import train
 
 from spclap.engine.heard import Hearer
 from spclap.errors import DataError
-from spclap.evaluate.benchmarks.fixed import outcomes
+from spclap.evaluate.benchmarks import fixed
 from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.figures import set_name, set_of
 from spclap.evaluate.frozen import RenderedSet, fixed_sets
@@ -28,7 +28,7 @@ def folder(corpus, tmp_path_factory):
 
 
 def of(model, corpus, images) -> dict[str, np.ndarray]:
-    return outcomes(model, fixed_sets(corpus, corpus.simu.scenes.fixed), images)
+    return fixed.outcomes(model, fixed_sets(corpus, corpus.simu.scenes.fixed), images)
 
 
 def test_every_scene_of_the_table_has_an_outcome(corpus, folder, tmp_path):
@@ -127,6 +127,17 @@ def test_rows_of_another_protocol_leave_the_table(corpus, folder, tmp_path):
         == {metric for metric in tables[0] if "_a2t_" not in metric and "_t2a_" not in metric}
     )
     assert all(row["seed_sd"] == 0 for row in found if row["seed"] == "0+1")
+
+
+def test_a_model_without_figures_has_no_rows(corpus, tmp_path):
+    """SELD of sounds that have no class."""
+    folder = tmp_path / "tiny" / "seed0" / "seld"
+    folder.mkdir(parents=True)
+    (folder / "done.json").write_text("{}")
+    models = {folder: lambda: lambda sets, images: {}}
+    fixed.run(folder.parent, models, corpus, fixed.ScoreConf([]), tmp_path / "results.json", {})
+    assert {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())} == {"ceiling", "direct_sound"}
+    assert json.loads((folder / "scores.json").read_text())["results"] == []
 
 
 def test_only_folders_of_trainings_are_scored(corpus, folder, tmp_path):

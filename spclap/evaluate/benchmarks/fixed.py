@@ -120,8 +120,8 @@ def run(
     test, every = Figures({own.name: own.recordings for own in sets}), all_kept(exp.parent, scenes)
     seeds = {number: {tag: own for tag, own in found.items() if own} for number, found in every.items()}
     trained = [folder.name for folder in models]
-    gone = [tag for tag in seeds[seed] if tag not in trained and not (exp / tag / "done.json").exists()]
-    values = {tag: seeds[seed][tag] for tag in [*gone, *trained]}
+    gone = [tag for tag in seeds.get(seed, ()) if tag not in trained and not (exp / tag / "done.json").exists()]
+    values = {tag: every[seed][tag] for tag in [*gone, *trained]}
     found = {tag: test.of(own) for tag, own in values.items()}
     for tag in trained:
         add_results(exp / tag, rows_of({tag: found[tag]}, common))
