@@ -149,12 +149,19 @@ stage4() {
   [ "${#trainings[@]}" -gt 0 ] || log "$conf/model/${model:-default}.yaml is trained on one source alone (its stages), so there is nothing to train"
 }
 
+# score BENCHMARK OUT CONFIG ...: all models of this seed.
+score() {
+  local device=cpu
+  [ "$ngpu" -eq 0 ] || device=cuda
+  python -m spclap.cli score "$models" --benchmark "$1" --data "$datadir" --dump "$dumpdir" --out "$2" \
+    --device "$device" --conf "${@:3}"
+}
+
 stage5() {
   local files
   need "$models" 3
   files_of score
-  python -m spclap.bin.score --data "$datadir" --dump "$dumpdir" --exp "$models" --corpus "$corpus" \
-    --seed "$seed" --results "$expdir/results.json" --ngpu "$ngpu" --conf "${files[@]}"
+  score fixed "$expdir" "${files[@]}"
   python utils/show_results.py "$expdir/results.json"
 }
 
@@ -169,7 +176,7 @@ stage6() {
   done
   [ -n "$found" ] || die "$models has no model that could be given a captioner; stages 3 and 4 make them"
   files_of caption
-  python -m spclap.bin.caption --data "$datadir" --dump "$dumpdir" --exp "$models" --ngpu "$ngpu" --conf "${files[@]}"
+  score captions "$models" "${files[@]}"
 }
 
 costs=("| stage | s | memory of its largest program, MB |" "|---|---|---|")

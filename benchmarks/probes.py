@@ -61,7 +61,7 @@ def main() -> None:
     fit, test = corpus.sampler("train").fixed([11], 2, args.scenes, "probe"), corpus.fixed("test", 2)
     print("| model | audio vector | text vector |\n|---|---|---|")
     for folder in args.models:
-        model, _ = load_training(folder, corpus)
+        model = load_training(folder, corpus)
         known, new = (vectors(model, corpus, *part) for part in (("train", fit), ("test", test)))
         cells = []
         for side in ("audio", "text"):

@@ -139,7 +139,7 @@ def test_the_full_size_config_trains_decodes_and_travels(trained, corpus, gpt2, 
     shutil.copytree(trained / "scl", tmp_path / "scl")
     tiny = {"decoder_conf": {"name": gpt2}, "batch": {1: 2, 2: 2}}
     train_captioner(corpus, tmp_path, "scl_captions", ROOT / "conf" / "paper", tiny)
-    model, _ = load_training(tmp_path / "scl_captions", corpus)
+    model = load_training(tmp_path / "scl_captions", corpus)
     export(tmp_path / "scl_captions", tmp_path / "model")
     shutil.rmtree(tmp_path / "scl")
     vectors = torch.randn(3, model.clap.dim)
@@ -169,7 +169,7 @@ def test_models_stored_in_half_precision_work_in_float32(corpus, gpt2, tmp_path)
 
 def test_validation_counts_all_captions_of_a_clip(trained, corpus):
     """Of these two sources the first captions fit the wrong halves of what is said, the second ones the right ones."""
-    model, _ = load_training(trained / "scl_captions", corpus)
+    model = load_training(trained / "scl_captions", corpus)
     scene = corpus.fixed("valid", 2)[0]
     one, two = scene.sources
     said = scene_caption(scene, (0, 1))
@@ -211,8 +211,9 @@ def test_the_model_listened_to_stays_as_it_was(trained):
 
 @pytest.mark.slow
 def test_program_writes_table_examples_and_captions(trained, corpus, tmp_path):
-    command = [sys.executable, "-m", "spclap.bin.caption", "--data", corpus.data, "--dump", corpus.dump]
-    command += ["--exp", trained, "--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
+    command = [sys.executable, "-m", "spclap.cli", "score", trained, "--benchmark", "captions", "--out", trained]
+    command += ["--data", corpus.data, "--dump", corpus.dump]
+    command += ["--conf", ROOT / "conf" / "caption.yaml", tmp_path / "over.yaml"]
     (tmp_path / "over.yaml").write_text("{max_tokens: 8, examples: 4}")
     no_java = {**os.environ, "PATH": "/nowhere"}
     result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=no_java)
@@ -249,7 +250,7 @@ def test_an_exported_captioner_says_the_same_of_a_file(trained, corpus, tmp_path
     stereo = render(scene, corpus.pack("test"), corpus.bank("test"), corpus.samples).numpy()
     soundfile.write(tmp_path / "scene.wav", stereo.T, 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "long.wav", np.tile(stereo, 3).T, 16000, subtype="FLOAT")
-    model, _ = load_training(trained / "scl_captions", corpus)
+    model = load_training(trained / "scl_captions", corpus)
     (expected,) = model.captioner.generate(model.clap.embed_audio(torch.from_numpy(stereo)[None]))
     files = [tmp_path / "scene.wav", tmp_path / "long.wav"]
     said = subprocess.run([*command, "caption", "--model", tmp_path / "model", "--window", "1", *files], **run)

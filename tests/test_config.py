@@ -10,7 +10,7 @@ import pytest
 
 from spclap.data.config import load_config, load_yaml
 from spclap.errors import DataError
-from spclap.evaluate.results import ScoreConf
+from spclap.evaluate.benchmarks.fixed import ScoreConf
 from spclap.recipe.compose import Recipe
 from spclap.scene.conf import FeatsConf, SimuConf
 

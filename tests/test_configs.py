@@ -107,7 +107,7 @@ def test_corpora_change_trainings():
 @pytest.mark.slow
 def test_the_papers_model_is_trained_and_scored(corpus, hub, tmp_path):
     """Stages 3 to 5 of conf/paper, a step each: nothing is frozen, so nothing is kept of what is heard."""
-    data, dump, exp = corpus.data, tmp_path / "dump", tmp_path / "exp"
+    data, dump, exp = corpus.data, tmp_path / "dump", tmp_path / "tiny" / "seed0"
     shutil.copytree(corpus.dump, dump, ignore=shutil.ignore_patterns("heard"))
     overlay = tmp_path / "overlay"
     shutil.copytree(hub, overlay)
@@ -118,24 +118,19 @@ def test_the_papers_model_is_trained_and_scored(corpus, hub, tmp_path):
     layers = ("--conf", BASES[1], "--conf_overlay", overlay)
 
     def run(program: str, *arguments):
-        command = [sys.executable, "-m", f"spclap.bin.{program}", "--data", data, "--dump", dump, *arguments]
+        command = [sys.executable, "-m", f"spclap.{program}", *arguments, "--data", data, "--dump", dump]
         result = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr[-3000:]
 
-    run("train", "--run", "seld", *layers, "--exp", exp / "seld")
-    run("train", "--run", "scl", *layers, "--exp", exp / "scl")  # from exp/seld
+    run("bin.train", "--run", "seld", *layers, "--exp", exp / "seld")
+    run("bin.train", "--run", "scl", *layers, "--exp", exp / "scl")  # from exp/seld
     told = (exp / "scl" / "config_sources.txt").read_text()
     assert re.search(rf"^max_epoch +1 +{overlay}/train/contrastive.yaml$", told, flags=re.M), told
     assert re.search(rf"^dim +512 +{BASES[1]}/model/default.yaml$", told, flags=re.M), told
-    conf = ("--corpus", "tiny", "--results", tmp_path / "results.json", "--conf", BASES[1] / "score.yaml")
-    run("score", "--exp", exp, *conf)
-    assert {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())} - {
-        "ceiling",
-        "direct_sound",
-    } == {
-        "seld",
-        "scl",
-    }
+    conf = ("--conf", BASES[1] / "score.yaml", "--out", tmp_path)
+    run("cli", "score", exp, "--benchmark", "fixed", *conf)
+    tags = {row["tag"] for row in json.loads((tmp_path / "results.json").read_text())}
+    assert tags == {"ceiling", "direct_sound", "seld", "scl"}
     assert not (dump / "heard").exists()
 
 

@@ -23,7 +23,7 @@ from spclap.data.stamp import Stamp
 from spclap.data.workers import workers
 from spclap.engine.trainer import safe_files
 from spclap.errors import DataError
-from spclap.evaluate.results import merge_results
+from spclap.evaluate.record import merge_results
 
 ROOT = Path(__file__).resolve().parents[1]
 

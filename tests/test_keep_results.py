@@ -9,7 +9,7 @@ import pytest
 from programs import ROOT
 
 from spclap.data.stamp import scenes_digest
-from spclap.evaluate.results import set_name
+from spclap.evaluate.figures import set_name
 
 
 def run(program, *arguments):

@@ -4,12 +4,16 @@ import re
 
 import pytest
 import torch
+from programs import run
+from test_frozen import made
 from tiny_models import AUDIO, TEXT, randomise, tiny_clap, tiny_roberta
 from torch import nn
 from torch.nn import functional as F
 from transformers import ClapAudioModelWithProjection, ClapConfig, ClapModel, RobertaConfig, RobertaModel
 
 from spclap.errors import DataError
+from spclap.evaluate.controls import CONTROLS
+from spclap.evaluate.record import read_record
 from spclap.inference import SpatialCLAP
 from spclap.model.htsat import Htsat, LogMel
 from spclap.model.official import convert_laion, import_official
@@ -221,6 +225,21 @@ def test_bfloat16_is_read(parts, published, tmp_path):
     name = "audio_encoder.mel_encoder.patch_embed.proj.weight"
     ours = model.clap.state_dict()["content_encoder.tower.audio_encoder.patch_embed.proj.weight"]
     assert ours.dtype == torch.float32 and torch.equal(ours, half[name].float())
+
+
+def test_it_is_scored_by_the_program_that_prints_the_papers_table(parts, published, corpus, tmp_path):
+    imported(parts, published, tmp_path)
+    assert made(corpus, tmp_path / "set", "--sources", 1, 2, "--count", 4, "--seconds", 1).returncode == 0
+    given = [tmp_path / "out", "--out", tmp_path / "scores"]
+    result = run("spclap.cli", "score", *given, "--scenes", tmp_path / "set")
+    assert result.returncode == 0, result.stderr[-2000:]
+    (own,) = read_record(tmp_path / "scores")["models"].values()
+    assert own["figures"]["direction_2src"]["n"] == 4 and set(own["controls"]) == set(CONTROLS)
+    corpus_given = ["--data", corpus.data, "--dump", corpus.dump]
+    result = run("spclap.cli", "score", *given, "--benchmark", "table1", *corpus_given)
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = [line.split(" | ") for line in result.stdout.splitlines() if line.startswith("| (none) | out | 1 |")]
+    assert len(rows) == 1 and all("[" in cell for cell in rows[0][3:]) and "81.69" in result.stdout
 
 
 def test_it_is_said_that_the_real_file_was_never_tried(parts, published, tmp_path, caplog):

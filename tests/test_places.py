@@ -1,6 +1,5 @@
 """Scoring in places not trained on."""
 
-import json
 import shutil
 
 import numpy as np
@@ -58,11 +57,11 @@ def test_every_place_model_and_way_has_its_line(corpus, models, tmp_path):
     ways = {"told": WAYS, "other": dict.fromkeys(WAYS, ["(cannot be)"])}
     expected = [[place, tag, way] for place in WAYS for tag in ways for way in ways[tag][place]]
     assert [line[:3] for line in lines] == expected
-    kept = json.loads((tmp_path / "out" / "outcomes.json").read_text())
-    found = {(place, row["model"], row["told"]): row for place, rows in kept.items() for row in rows}
+    with np.load(tmp_path / "out" / "outcomes.npz") as kept:
+        found = dict(kept)
     for place, tag, way, *cells in lines:
         for metric, cell in zip(("direction_1src", "direction_2src", "assignment_2src"), cells, strict=True):
-            values = np.array(found[place, tag, way][metric])
+            values = found[f"{place}/{tag}/{way}/{metric}"]
             assert len(values) == 12 and float(cell.split()[0]) == pytest.approx(values.mean(), abs=0.06)
     assert f"Models: {models[0]} {models[1]}." in (tmp_path / "out" / "table.md").read_text()
     assert (tmp_path / "out" / "places.png").read_bytes().startswith(b"\x89PNG")

@@ -16,7 +16,7 @@ ABSOLUTE = re.compile(r"(?<![\w./:*-])/\w[\w.-]*/[\w./-]+")  # /a/b, neither in 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([ROOT / "spclap/bin/score.py", "--exp", "exp/mini"], "python -m spclap.bin.score --exp exp/mini"),
+        ([ROOT / "spclap/bin/pack.py", "--dump", "dump/a"], "python -m spclap.bin.pack --dump dump/a"),
         ([ROOT / "egs/mini/local/data.py"], "python egs/mini/local/data.py"),
         ([ROOT / ".venv/bin/spclap", "embed"], "spclap embed"),
         (["/opt/python/bin/spclap", "/home/me/sounds/a b.wav"], "spclap '.../sounds/a b.wav'"),

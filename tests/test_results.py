@@ -7,32 +7,26 @@ import pytest
 
 from spclap.data.stamp import digest
 from spclap.errors import DataError
-from spclap.evaluate.results import (
-    FixedSet,
-    ScoreConf,
-    figures,
-    kept_values,
-    merge_results,
-    pairs_of,
-    pooled_rows,
-    read_scored,
-    save_values,
-)
+from spclap.evaluate.benchmarks.fixed import PROTOCOL, ScoreConf, all_kept
+from spclap.evaluate.figures import Figures, figures, pairs_of, pooled_rows, rows_of
+from spclap.evaluate.record import keep, kept, kept_about, merge_results, write_outcomes
 
 WANTED = [["scl", "single"], ["scl", "absent"]]
-COMMON = {"corpus": "c", "seed": 0}
 
 
-def fixed_set(count: int) -> FixedSet:
+def fixed_set(count: int) -> Figures:
     """Scenes of one source, two of each recording."""
-    return FixedSet({"1src": [(f"tape{index // 2}",) for index in range(count)]})
+    return Figures({"1src": [(f"tape{index // 2}",) for index in range(count)]})
 
 
-def save(folder, values: dict, scenes: str) -> None:
+def save(folder, values: dict, scenes: str = "these", protocol: dict = PROTOCOL) -> None:
     """What stage 5 leaves in a model's folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_values(folder, values, scenes)
-    (folder / "scores.json").write_text(json.dumps({"outcomes": digest(folder / "outcomes.npz")}))
+    keep(folder, values, {"scenes": scenes, "protocol": protocol})
+
+
+def pooled(folder, count: int) -> list[dict]:
+    return pooled_rows(all_kept(folder, "these"), fixed_set(count), WANTED, "c")
 
 
 def test_figures_of_ranks():
@@ -45,20 +39,23 @@ def test_figures_of_ranks():
 def test_rows_and_differences():
     models = {"scl": {"m_1src": np.array([100.0, 100, 0, 100])}, "single": {"m_1src": np.array([100.0, 0, 0, 0])}}
     test = fixed_set(4)
-    (row,) = test.rows("scl", models["scl"], COMMON)
+    (row,) = rows_of({"scl": test.of(models["scl"])}, {"corpus": "c", "seed": 0})
     assert row["value"] == 75 and (row["n"], row["clips"]) == (4, 2) and 0 < row["low"] < 75 < row["high"] < 100
     assert (row["low"], row["high"]) == test.clusters["1src"].mean(models["scl"]["m_1src"], 100)[1:]
+    assert (row["tag"], row["metric"], row["corpus"], row["seed"]) == ("scl", "m_1src", "c", 0)
     assert pairs_of(models, WANTED) == [("scl", "single")]
-    (difference,) = test.difference_rows(models, [("scl", "single")], COMMON)
-    assert difference["tag"] == "scl-single" and difference["value"] == 50 and difference["low"] < 0
+    difference = test.compared(models, [("scl", "single")])["scl-single"]["m_1src"]
+    assert difference["value"] == 50 and difference["low"] < 0
 
 
 def test_scenes_that_one_model_has_no_figure_for_are_not_compared():
     """SELD has none for sounds without a class."""
-    seld = np.array([100.0, np.nan, 0, np.nan, 100, 100])
-    models = {"scl": {"m_1src": np.zeros(6), "k_1src": np.ones(6)}, "seld": {"m_1src": seld, "k_1src": seld * np.nan}}
-    (row,) = fixed_set(6).difference_rows(models, [("scl", "seld")], COMMON)
-    assert row["metric"] == "m_1src" and row["value"] == -75 and row["n"] == 4
+    seld = np.array([100.0, np.nan, 0, np.nan, np.nan, np.nan])
+    found = fixed_set(6).differences(
+        {"m_1src": np.zeros(6), "k_1src": np.ones(6)}, {"m_1src": seld, "k_1src": seld * np.nan}
+    )
+    assert list(found) == ["m_1src"] and found["m_1src"]["value"] == -50
+    assert (found["m_1src"]["n"], found["m_1src"]["clips"]) == (2, 2)
 
 
 def test_a_pattern_pairs_every_tag_that_fits():
@@ -78,10 +75,10 @@ def test_pooled_rows_are_the_mean_over_seeds_of_each_scene(tmp_path):
     for seed in (0, 1, 2):
         for tag in ("scl", "single"):
             stored[seed, tag] = 100.0 * (rng.random(50) < 0.6)
-            save(tmp_path / f"seed{seed}" / tag, {"m_1src": stored[seed, tag]}, "these")
-    for name, scenes, count in (("seed3", "others", 40), ("seed0.bak", "these", 50)):  # neither is pooled
-        save(tmp_path / name / "scl", {"m_1src": np.ones(count)}, scenes)
-    rows = {row["tag"]: row for row in pooled_rows(tmp_path, "c", "these", fixed_set(50), WANTED)}
+            save(tmp_path / f"seed{seed}" / tag, {"m_1src": stored[seed, tag]})
+    save(tmp_path / "seed0.bak" / "scl", {"m_1src": np.ones(50)})
+    save(tmp_path / "seed0" / "scl.old1", {"m_1src": np.ones(50)})
+    rows = {row["tag"]: row for row in pooled(tmp_path, 50)}
     assert rows["scl"]["value"] == pytest.approx(np.mean([stored[s, "scl"] for s in (0, 1, 2)]))
     assert rows["scl-single"]["value"] == pytest.approx(rows["scl"]["value"] - rows["single"]["value"])
     assert rows["scl"]["seed"] == "0+1+2" and rows["scl"]["n"] == 50
@@ -96,9 +93,8 @@ def test_each_model_is_pooled_over_its_own_seeds_and_a_difference_over_those_of_
     for tag, seeds in (("scl", (0, 1, 2)), ("single", (1, 2, 3)), ("alone", (2,))):
         for seed in seeds:
             stored[tag, seed] = 100.0 * (rng.random(40) < 0.5)
-            save(tmp_path / f"seed{seed}" / tag, {"m_1src": stored[tag, seed]}, "these")
-    found = pooled_rows(tmp_path, "c", "these", fixed_set(40), WANTED)
-    rows = {(row["tag"], row["seed"]): row["value"] for row in found}
+            save(tmp_path / f"seed{seed}" / tag, {"m_1src": stored[tag, seed]})
+    rows = {(row["tag"], row["seed"]): row["value"] for row in pooled(tmp_path, 40)}
     assert rows == pytest.approx({
         ("scl", "0+1+2"): np.mean([stored["scl", seed] for seed in (0, 1, 2)]),
         ("single", "1+2+3"): np.mean([stored["single", seed] for seed in (1, 2, 3)]),
@@ -106,28 +102,54 @@ def test_each_model_is_pooled_over_its_own_seeds_and_a_difference_over_those_of_
     })  # fmt: skip
 
 
-def test_results_outlive_weights_but_not_other_scenes(tmp_path):
-    for tag, scenes in (("concat_scl", "these"), ("frames_scl", "others"), ("scl", "these")):
-        save(tmp_path / tag, {"m_1src": np.ones(3)}, scenes)
-    (tmp_path / "scl" / "done.json").write_text("{}")  # a model that can be scored again
-    assert {tag: list(values["m_1src"]) for tag, values in kept_values(tmp_path, "these").items()} == {
-        "concat_scl": [1, 1, 1]
+def test_seeds_are_pooled_in_what_all_have(tmp_path):
+    save(tmp_path / "seed0" / "scl", {"m_1src": np.ones(4), "new_1src": np.ones(4)})
+    save(tmp_path / "seed1" / "scl", {"m_1src": np.zeros(4)})
+    assert [(row["metric"], row["value"]) for row in pooled(tmp_path, 4)] == [("m_1src", 0.5)]
+
+
+def test_other_scenes_and_protocols_never_share_a_column(tmp_path, caplog):
+    """Each metric by what is said of it: assignment is asked as ever, retrieval was another thing."""
+    values = {"r1_a2t_1src": np.ones(3), "direction_1src": np.ones(3), "reworded_direction_1src": np.ones(3)}
+    save(tmp_path / "whole", values)
+    save(tmp_path / "elsewhere", values, scenes="others")
+    save(tmp_path / "otherwise", values, protocol={**PROTOCOL, "retrieval": "each caption is right once"})
+    save(tmp_path / "unsaid", values, protocol={key: PROTOCOL[key] for key in ("retrieval", "direction")})
+    found = {
+        name: list(kept(tmp_path / name, "these", PROTOCOL)) for name in ("whole", "elsewhere", "otherwise", "unsaid")
+    }
+    assert found == {
+        "whole": list(values), "elsewhere": [], "otherwise": list(values)[1:], "unsaid": list(values)[:2],
+    }  # fmt: skip
+    told = [record.message for record in caplog.records]
+    assert len(told) == 3 and "elsewhere: scored on other scenes, left out" in told[0]
+    assert "otherwise: asked r1_a2t_1src in another way, left out" in told[1]
+
+
+def test_outcomes_of_an_older_form_are_read(tmp_path):
+    """With the digest of the scenes among them."""
+    write_outcomes(tmp_path, {"scenes": np.array("these"), "direction_1src": np.array([100.0, 0.0])})
+    about = {"scenes": "these", "protocol": PROTOCOL, "outcomes": digest(tmp_path / "outcomes.npz")}
+    (tmp_path / "scores.json").write_text(json.dumps(about))
+    assert {metric: list(own) for metric, own in kept(tmp_path, "these", PROTOCOL).items()} == {
+        "direction_1src": [100, 0]
     }
 
 
 def test_outcomes_that_were_changed_are_refused(tmp_path):
-    save(tmp_path / "scl", {"m_1src": np.ones(3)}, "these")
-    save_values(tmp_path / "scl", {"m_1src": np.zeros(3)}, "these")
+    save(tmp_path, {"m_1src": np.ones(3)})
+    write_outcomes(tmp_path, {"m_1src": np.zeros(3)})
     with pytest.raises(DataError, match=r"outcomes\.npz: missing or changed since it was scored"):
-        kept_values(tmp_path, "these")
-    (tmp_path / "scl" / "scores.json").write_text("")
-    with pytest.raises(DataError, match=r"scores\.json: cannot be used"):
-        kept_values(tmp_path, "these")
+        kept(tmp_path, "these", PROTOCOL)
+    for content in ("", "[]", "{}", '{"outcomes": 3, "protocol": 4}'):
+        (tmp_path / "scores.json").write_text(content)
+        with pytest.raises(DataError, match=r"scores\.json"):
+            kept(tmp_path, "these", PROTOCOL)
 
 
 def test_one_seed_gives_no_pooled_rows(tmp_path):
-    save(tmp_path / "seed0" / "scl", {"m_1src": np.ones(3)}, "these")
-    assert pooled_rows(tmp_path, "c", "these", fixed_set(3), WANTED) == []
+    save(tmp_path / "seed0" / "scl", {"m_1src": np.ones(3)})
+    assert pooled(tmp_path, 3) == []
 
 
 def test_results_of_other_corpora_and_seeds_stay(tmp_path):
@@ -136,10 +158,12 @@ def test_results_of_other_corpora_and_seeds_stay(tmp_path):
     merge_results(path, [{"corpus": "a", "seed": 1, "v": 3}, {"corpus": "a", "seed": "0+1", "v": 4}])
     merge_results(path, [{"corpus": "a", "seed": 0, "v": 5}, {"corpus": "a", "seed": "0+1", "v": 6}])
     assert [row["v"] for row in json.loads(path.read_text())] == [2, 3, 5, 6]
+    merge_results(path, [{"corpus": "a", "seed": 0, "v": 7}], lambda row: row["seed"] == 1)
+    assert [row["v"] for row in json.loads(path.read_text())] == [2, 7]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\x00\xff"])
 def test_a_damaged_scores_file_counts_no_more(tmp_path, content, caplog):
-    assert read_scored(tmp_path / "scores.json") == {} and not caplog.records
+    assert kept_about(tmp_path) == {} and not caplog.records
     (tmp_path / "scores.json").write_bytes(content)
-    assert read_scored(tmp_path / "scores.json") == {} and "scores.json: damaged" in caplog.text
+    assert kept_about(tmp_path) == {} and "scores.json: damaged" in caplog.text

@@ -14,13 +14,15 @@ from transformers import ClapFeatureExtractor, ClapProcessor, RobertaTokenizerFa
 
 from spclap.errors import DataError
 from spclap.evaluate.adapters import Cues
-from spclap.evaluate.benchmarks.scenes import Given, chance, outcomes
+from spclap.evaluate.benchmarks.scenes import WORDS, Given, chance, in_words, outcomes
 from spclap.evaluate.controls import CONTROLS, mirror_image
 from spclap.evaluate.frozen import listed_captions, read_frozen
 from spclap.evaluate.intervals import Clusters
+from spclap.evaluate.protocols import Embeddings, placed
 from spclap.evaluate.record import recorded, scenes_that_show
 from spclap.scene.caption import true_caption
-from spclap.space.directions import DIRECTIONS
+from spclap.scene.scene import Scene, Source
+from spclap.space.directions import DIRECTIONS, PHRASES
 from spclap.verbs.models import load_embedder
 
 MODEL = "spclap.evaluate.adapters:Cues"
@@ -87,15 +89,18 @@ def test_outcomes_are_kept_and_make_the_figures(scored, folder):
             found = record["models"][MODEL]["figures"][metric]
             expected = Clusters(own.recordings).mean(values, 100.0)
             assert [found[key] for key in ("value", "low", "high")] == pytest.approx(expected)
-            assert found["n"] == 24 and found["recordings"] == len({r for row in own.recordings for r in row})
+            assert found["n"] == 24 and found["clips"] == len({r for row in own.recordings for r in row})
 
 
 def test_curves_take_every_scene_of_two_sources_once(scored, folder):
     curves, (_, two) = scored[0]["models"][MODEL]["curves"], read_frozen(folder)
+    words = curves.pop("words")
     for name, points in curves.items():
         assert sum(point["n"] for point in points.values()) == 24, name
         mean = sum(point["n"] * point["value"] for point in points.values()) / 24
         assert mean == pytest.approx(scored[0]["models"][MODEL]["figures"]["assignment_2src"]["value"])
+    assert list(words) == list(WORDS) and words["as in training"]["n"] == words["at nine o'clock"]["n"] == 24
+    assert words["as in training"]["value"] == scored[0]["models"][MODEL]["figures"]["assignment_2src"]["value"]
     assert set(curves) == {"angle", "level", "kinds", "array", "rt60", "distance"}
     rt60 = [float(room["rt60"]) for room in two.rooms]
     assert curves["rt60"]["0.1 to 0.2 s"]["n"] == sum(0.1 < one <= 0.2 for one in rt60)
@@ -107,6 +112,82 @@ def test_curves_take_every_scene_of_two_sources_once(scored, folder):
     assert [curves["angle"]["1 of 4 steps apart"][key] for key in ("value", "low", "high")] == pytest.approx(expected)
     near = [s for s in two.scenes if abs(s.sources[0].azimuth - s.sources[1].azimuth) < 36]
     assert curves["angle"]["1 of 4 steps apart"]["n"] >= len(near)
+
+
+class Reads:
+    """Has vectors of captions alone: 1, and 2 where `likes` says so, along the first axis."""
+
+    def __init__(self, likes):
+        self.likes = likes
+
+    def embed_text(self, captions):
+        return np.array([[2.0 if self.likes(caption) else 0.5, 1.0] for caption in captions])
+
+
+def heard_as(likes, scenes) -> Embeddings:
+    found = Embeddings(Reads(likes))
+    found.add(scenes, np.tile([1.0, 0.0], (len(scenes), 1)))
+    return found
+
+
+def of_two(first: str, second: str, where: tuple[str, str], *more: str) -> Scene:
+    said = ((first, (first, *more)), (second, (second,)))
+    sources = tuple(
+        Source(caption, caption, (caption,), 0, place, 0.0, 0.0, 0.0, captions=captions)
+        for (caption, captions), place in zip(said, where, strict=True)
+    )
+    return Scene(f"{first}-{second}", "room", sources)
+
+
+SCENES = [of_two("a dog", "rain", ("left", "front-right"), "a hound"), of_two("a cat", "wind", ("right", "front"))]
+
+
+TOLD = {
+    "as in training": [
+        "a dog on the left side, and rain in the front-right", "a cat on the right side, and wind in front",
+    ],
+    "to my left": ["a dog to my left, and rain a bit to the right", "a cat to my right, and wind right in front of me"],
+    "at nine o'clock": [
+        "a dog at nine o'clock, and rain at one o'clock", "a cat at three o'clock, and wind at twelve o'clock",
+    ],
+    "the second sound first": [
+        "rain in the front-right, and a dog on the left side", "wind in front, and a cat on the right side",
+    ],
+    "other captions of the clips": ["a hound on the left side, and rain in the front-right", None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way, captions", TOLD.items())
+def test_scenes_are_told_in_other_ways(way, captions):
+    found = in_words(heard_as(set(filter(None, captions)).__contains__, SCENES))
+    np.testing.assert_array_equal(found[way], [1.0 if caption else np.nan for caption in captions])
+    others = {name: own for name, own in found.items() if name != way}
+    assert not any(np.nansum(own) for own in others.values())
+    none = in_words(heard_as(lambda caption: False, SCENES))
+    assert np.nansum(none[way]) == 0 and not np.isnan(none["as in training"]).any()
+
+
+def test_a_sound_that_is_put_where_nothing_sounds():
+    """The other caption has one place less of the scene's, and one that the scene lacks, whatever is drawn."""
+    asked: list[str] = []
+    scenes = [replace(SCENES[0], id=str(index)) for index in range(40)]
+    right = placed(heard_as(lambda caption: asked.append(caption) or caption == true_caption(SCENES[0]), scenes))
+    assert right.all() and len(right) == 40
+    words = {where: f" {phrase}" for where, phrase in PHRASES.items()}
+    moved = set(asked) - {true_caption(SCENES[0])}
+    expected = {f"a dog{words[where]}, and rain{words['front-right']}" for where in ("front-left", "front", "right")}
+    expected |= {f"a dog{words['left']}, and rain{words[where]}" for where in ("front-left", "front", "right")}
+    assert moved == expected
+    assert not placed(heard_as(lambda caption: caption != true_caption(SCENES[0]), scenes)).any()
+
+
+def test_vectors_of_an_older_set_lack_captions_that_are_asked_now(folder):
+    sets, texts = read_frozen(folder), listed_captions(folder)
+    audio = {scene.id: np.ones(2) for own in sets for scene in own.scenes}
+    with pytest.raises(
+        DataError, match=r"captions.txt of the set has no [\"'].*[\"'], which is asked now; make the set anew"
+    ):
+        outcomes(Given(audio, {text: np.ones(2) for text in texts if "o'clock" not in text}), sets)
 
 
 def test_a_mirror_image_says_the_other_side(folder):
@@ -132,15 +213,17 @@ def test_a_control_above_chance_is_a_warning(folder):
     sets, wanted = [replace(whole, **kept)], {true_caption(whole.scenes[row]) for row in rows}
     text = defaultdict(lambda: np.array([1.0, 0.0]), {caption: np.array([1.0, 1.0]) for caption in wanted})
     found = outcomes(Given({scene.id: np.array([0.1, 1.0]) for scene in whole.scenes}, text), sets)
-    record = recorded(sets, {"peeks": found}, ["text_alone"], {})
+    record = recorded(sets, {"peeks": found}, {})
     assert record["models"]["peeks"]["controls"]["text_alone"]["direction_1src"]["value"] == 100
     assert "peeks: direction_1src of control text_alone is above chance: at least" in record["warnings"][0]
-    assert recorded(sets, {"peeks": found}, [], {})["warnings"] == []
+    honest = replace(found, controls={"exchanged_mirrored": found.controls["text_alone"]})
+    assert recorded(sets, {"peeks": honest}, {})["warnings"] == []
 
 
 @pytest.mark.parametrize("size, direction, assignment", [(1, 20, None), (2, 4, 50), (3, None, 100 / 6)])
 def test_chance(size, direction, assignment):
     assert direction is None or chance(f"reworded_direction_{size}src") == direction
+    assert chance(f"placed_{size}src") == 50
     assert assignment is None or chance(f"assignment_{size}src") == assignment == 100 / math.factorial(size)
 
 

@@ -1,6 +1,5 @@
 """The paper's protocols: their scenes, their ranks, and the program that fills its table."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations
@@ -147,9 +146,10 @@ def test_program_writes_the_table_with_the_papers_figures(corpus, tmp_path):
     text = (tmp_path / "out" / "table.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| Ours |")]
     assert rows[0][1] == "paper" and "81.69" in rows[0] and rows[1][1:3] == ["concat_scl", "2"]
-    kept = json.loads((tmp_path / "out" / "outcomes.json").read_text())
-    assert list(kept) == list(map(str, models))
-    outcomes = {name: np.mean([one[name] for one in kept.values()], axis=0) for name in kept[str(models[0])]}
+    with np.load(tmp_path / "out" / "outcomes.npz") as kept:
+        names = {key.rpartition("/")[2] for key in kept}
+        assert len(kept) == 2 * len(names)
+        outcomes = {name: np.mean([kept[f"{model}/{name}"] for model in models], axis=0) for name in names}
     columns = yaml.safe_load((ROOT / "conf" / "table1.yaml").read_text())["columns"]
     assert rows[1][3 + columns.index("direction_1src")].startswith(f"{np.mean(outcomes['direction_1src']):.1f} [")
     clips, groups = len(outcomes["r1_a2t_fixed"]), len(outcomes["r1_a2t_2src_grid"])

@@ -67,7 +67,7 @@ def test_export_works_from_anywhere(scl, tmp_path, monkeypatch, place):
     here.mkdir(exist_ok=True)
     monkeypatch.chdir(here)
     export(Path(os.path.relpath(scl)), Path("m"))
-    model, _ = load_training(scl, Corpus(root / "data", root / "dump"))
+    model = load_training(scl, Corpus(root / "data", root / "dump"))
     loaded = SpatialCLAP.from_pretrained("m").clap.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in model.clap.state_dict().items())
     text = Path("m/config.yaml").read_text()

@@ -1,4 +1,4 @@
-"""One program per recipe stage; each is a thin `main()`."""
+"""One program per recipe stage that makes something; each is a thin `main()`."""
 
 import logging
 import os

@@ -55,8 +55,6 @@ class CaptionTraining(ClapModel):
 class CaptionTask(ClapTask):
     """Spatial captioning: a decoder on the vectors of a trained model, whose arguments it shares."""
 
-    scored = False  # stage 6 has them
-
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         super().add_task_arguments(parser)

@@ -4,9 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from inspect import signature
-from pathlib import Path
 
-import numpy as np
 import torch
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
@@ -14,7 +12,6 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from spclap.data.datadir import SPLITS, load_datadir
-from spclap.data.progress import progress
 from spclap.engine.batches import Batch, FixedScenes, FreshScenes
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.engine.made import tokenizer
@@ -24,14 +21,13 @@ from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
 from spclap.evaluate.embedder import OfClap
-from spclap.evaluate.protocols import Embeddings, assignment, outcomes, outcomes_of, retrieval
+from spclap.evaluate.protocols import Embeddings, assignment, retrieval
 from spclap.model.blocks import ClauseTargets, distance, places_of
 from spclap.model.class_scores import ClassScores
 from spclap.model.content_encoder import yamnet_classes
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
 from spclap.model.text_encoder import TEXT_ENCODERS
-from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import fits
 from spclap.space.directions import DIRECTIONS
@@ -59,16 +55,6 @@ class ClapModel(SceneModel):
         if isinstance(scenes, FixedScenes):
             return HeardScenes(scenes, hearing)
         return PooledScenes(scenes, hearing) if scenes.pool else scenes
-
-    def remember(self, known: dict) -> None:
-        self.clap.text_encoder.remember(known)
-
-    @torch.no_grad()
-    def embed_fixed(self, corpus: Corpus, split: str, size: int, sounds: str = CLEAN) -> np.ndarray:
-        """Audio vectors (n, dim) of the fixed scenes of `size` sources."""
-        fixed = self.listen(FixedScenes(corpus, split, [size], sounds=sounds))
-        batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{split} {size}src"))
-        return torch.cat([self.vectors(batch).cpu() for batch in batches]).numpy()
 
 
 class ClapTraining(ClapModel):
@@ -144,11 +130,6 @@ class ClapTraining(ClapModel):
         stats["score"] = sum(stats.values()) / len(stats)
         return stats
 
-    def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
-        embeddings = Embeddings(OfClap(self.clap))
-        embeddings.add(corpus.fixed("test", size, sounds), self.embed_fixed(corpus, "test", size, sounds))
-        return outcomes(embeddings, images) if sounds == CLEAN else outcomes_of(embeddings, sounds)
-
 
 class StructuredTraining(ClapTraining):
     """One source a scene; the content half of the space is contrasted over contents, the other over directions."""
@@ -168,8 +149,6 @@ class StructuredTraining(ClapTraining):
 
 class ClapTask(SceneTask):
     """Spatial-CLAP."""
-
-    scored = True
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,8 @@ from spclap.data.progress import progress
 from spclap.data.stamp import digest, made_once
 from spclap.engine.batches import AT_ONCE, Batch, FixedScenes, FreshScenes, as_they_are, collate
 from spclap.errors import DataError
+from spclap.evaluate.embedder import OfClap
+from spclap.evaluate.frozen import FixedSet, SceneSet
 from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.corpus import Corpus
 from spclap.scene.meaning import caption_width, statements
@@ -173,3 +175,21 @@ class HeardScenes(Dataset):
         items = [(scene, tuple(range(scene.size))) for scene in scenes]
         heard = self.heard[scenes[0].size].rows(slice(first, first + len(scenes)))
         return Batch(items, *statements(items, caption_width(scenes)), heard=tuple(heard))
+
+
+class Hearer(OfClap):
+    """The model of a training as an embedder that keeps what it hears of the fixed scenes of a corpus, if it hears them
+    the same for ever."""
+
+    def __init__(self, clap: SpatialClap, corpus: Corpus):
+        super().__init__(clap)
+        self.hearing = Hearing(clap, corpus)
+
+    @torch.no_grad()
+    def heard(self, sounds: SceneSet) -> np.ndarray | None:
+        """(n, dim) of a set of fixed scenes as it is, None for other sets."""
+        if not (isinstance(sounds, FixedSet) and self.clap.hears_once):
+            return None
+        heard, device = self.hearing.fixed("test", sounds.scenes[0].size, sounds.sounds), self.clap.logit_scale.device
+        parts = (slice(first, first + AT_ONCE) for first in range(0, len(heard.scenes), AT_ONCE))
+        return np.concatenate([self.clap.join([x.to(device) for x in heard.rows(rows)]).cpu() for rows in parts])

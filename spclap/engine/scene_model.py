@@ -1,16 +1,13 @@
 """What the ESPnet side of every model shares: batch in, (loss, stats, weight) out; validation over whole sets."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
-import numpy as np
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch.utils.data import Dataset
 
 from spclap.engine.batches import Batch, FixedScenes, FreshScenes, Sealed
-from spclap.scene.corpus import Corpus
 
 
 class SceneModel(AbsESPnetModel):
@@ -49,13 +46,6 @@ class SceneModel(AbsESPnetModel):
         """The batches of `scenes` as this model can be given them, heard before if nothing that hears is trained."""
         return scenes
 
-    def remember(self, known: dict) -> None:
-        """Share with other models what frozen layers read."""
-
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Figures over all batches together."""
-        raise NotImplementedError
-
-    def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
-        """Metric -> outcome of each test scene of `size` sources, bool or rank; pictures go into `images`."""
         raise NotImplementedError

@@ -37,7 +37,6 @@ class SceneTask(AbsTask):
     """Options, initial weights and iterators that all tasks share; each brings its own `new_model`."""
 
     trainer = SceneTrainer
-    scored = False  # whether stage 5 has figures of its models
     pretrains = ""  # the part of the model that others can start from
 
     @classmethod

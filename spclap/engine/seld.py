@@ -1,22 +1,22 @@
 """SELD pre-training of the spatial encoder: which class is where."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 
 from spclap.data.progress import progress
-from spclap.engine.batches import Batch, FixedScenes
+from spclap.engine.batches import AT_ONCE, Batch
 from spclap.engine.precision import kinds_in_bfloat16
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask
 from spclap.errors import DataError
+from spclap.evaluate.figures import Outcomes
+from spclap.evaluate.frozen import SceneSet
 from spclap.evaluate.metrics import require_finite
-from spclap.evaluate.results import set_name
 from spclap.evaluate.seld import seld_outcomes
 from spclap.model.loss import gather
 from spclap.model.seld import Seld, seld_loss
@@ -70,24 +70,23 @@ class SeldTraining(SceneModel):
         return {"event": event, "direction": direction, "loss": event + direction, "score": -event - direction}
 
     @torch.no_grad()
-    def outcomes(self, corpus: Corpus, size: int, sounds: str, images: Path) -> dict[str, np.ndarray]:
+    def outcomes(self, sets: Sequence[SceneSet], images: Path) -> Outcomes:
         """Of the azimuth vectors that classes have; directions of up to two sources."""
-        fixed = FixedScenes(corpus, "test", [size], sounds=sounds)
-        batches = (fixed[index].to(self.device) for index in progress(range(len(fixed)), desc=f"{size}src"))
-        rows = [self.seld(self.stereo(batch))[1].cpu() for batch in batches]
-        scenes, vectors = corpus.fixed("test", size, sounds), require_finite(torch.cat(rows).numpy(), "audio")
-        found = seld_outcomes(scenes, vectors, self.classes_of)
-        return {
-            f"{name}_{set_name(size, sounds)}": value
-            for name, value in found.items()
-            if size < 3 or name != "direction"
-        }
+        out = {}
+        for own in sets:
+            parts = [slice(first, first + AT_ONCE) for first in range(0, len(own.scenes), AT_ONCE)]
+            heard = (torch.from_numpy(own.waves(rows)).to(self.device) for rows in progress(parts, desc=own.name))
+            vectors = require_finite(torch.cat([self.seld(stereo)[1].cpu() for stereo in heard]).numpy(), "audio")
+            found = seld_outcomes(own.scenes, vectors, self.classes_of)
+            asked = {"assignment", "direction"} if own.scenes[0].size < 3 else {"assignment"}
+            out |= {f"{name}_{own.name}": values for name, values in found.items() if name in asked}
+        return out
 
 
 class SeldTask(SceneTask):
     """Sound event localization and detection."""
 
-    scored, pretrains = True, "seld.spatial_encoder"
+    pretrains = "seld.spatial_encoder"
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:

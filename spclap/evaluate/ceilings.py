@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spclap.evaluate.results import Values
+from spclap.evaluate.figures import Values
 from spclap.scene.bank import RirBank
 from spclap.scene.meaning import caption_width, fits, statements
 from spclap.scene.scene import Scene

@@ -17,9 +17,11 @@ import yaml
 
 from spclap.data.progress import progress
 from spclap.errors import DataError
+from spclap.evaluate.figures import set_name
 from spclap.model.folders import check_sums, inside, new_folder, write_sums
 from spclap.scene.bank import RirBank
 from spclap.scene.caption import true_caption
+from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene, read_scenes
 from spclap.scene.spatialize import rendered
@@ -58,14 +60,30 @@ class RenderedSet(SceneSet):
     samples: int
 
     @classmethod
-    def of(cls, name: str, scenes: list[Scene], corpus: Corpus, bank: RirBank, split: str, seconds: float):
+    def of(cls, name: str, scenes: list[Scene], corpus: Corpus, bank: RirBank, split: str, seconds: float, *more):
         arrays = [str(bank.array(scene.room)) for scene in scenes]
         rooms, samples = [_room(scene, bank) for scene in scenes], round(seconds * SAMPLE_RATE)
-        return cls(name, scenes, corpus.recordings(scenes), arrays, rooms, corpus, bank, split, samples)
+        return cls(name, scenes, corpus.recordings(scenes), arrays, rooms, corpus, bank, split, samples, *more)
 
     def waves(self, rows: slice) -> np.ndarray:
         items = [(scene, [tuple(range(scene.size))]) for scene in self.scenes[rows]]
         return rendered(items, self.corpus.pack(self.split), self.bank, self.samples).numpy()
+
+
+@dataclass(frozen=True)
+class FixedSet(RenderedSet):
+    """The fixed test scenes of a corpus of one size, with one setting of sounds."""
+
+    sounds: str
+
+
+def fixed_sets(corpus: Corpus, settings: Iterable[str] = (CLEAN,)) -> list[FixedSet]:
+    """Of these settings of sounds, by `set_name`."""
+    bank, seconds = corpus.bank("test"), corpus.simu.scenes.seconds
+    which = [(size, sounds) for sounds in settings for size in corpus.fixed_counts("test", sounds)]
+    return [
+        FixedSet.of(set_name(*own), corpus.fixed("test", *own), corpus, bank, "test", seconds, own[1]) for own in which
+    ]
 
 
 def _room(scene: Scene, bank: RirBank) -> dict[str, float]:
@@ -118,7 +136,7 @@ def read_frozen(folder: Path) -> list[FrozenSet]:
     """The sets of a folder, one for each number of sources; DataError unless every file is as it was written."""
     folder = Path(folder)
     if not (folder / "config.yaml").is_file():
-        raise DataError(f"{folder / 'set.yaml'}: not found; `spclap make-scenes` writes such folders")
+        raise DataError(f"{folder / 'config.yaml'}: not found; `spclap make-scenes` writes such folders")
     check_sums(folder, ["audio"], "set of scenes", "make it anew")
     if (found := yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")).get("format")) != FORMAT:
         raise DataError(f"{folder}: format {found}, this version reads {FORMAT}; make the set anew")
@@ -129,7 +147,7 @@ def read_frozen(folder: Path) -> list[FrozenSet]:
         rows = [row for row, scene in enumerate(scenes) if scene.size == size]
         sets.append(
             FrozenSet(
-                f"{size}src",
+                set_name(size),
                 [scenes[row] for row in rows],
                 [tuple(lines[row]["recordings"]) for row in rows],
                 [lines[row]["array"] for row in rows],

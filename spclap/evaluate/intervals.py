@@ -57,7 +57,7 @@ class Clusters:
         NaN is no value. ValueError for another number of values than recordings, and for values that are infinite.
         """
         values = np.asarray(values, dtype=float)
-        if (known := self._known(values)) is not self:
+        if (known := self.known(values)) is not self:
             return known.mean(values[~np.isnan(values)], whole)
         value, half = float(values.mean()), self._half_width(values)
         if whole is None:
@@ -81,10 +81,10 @@ class Clusters:
         jackknife): what each value adds to it."""
         value, n = statistic(values), len(values)
         left_out = np.array([statistic(np.delete(values, index, axis=0)) for index in range(n)])
-        half = self._known(left_out)._half_width(n * value - (n - 1) * left_out)
+        half = self.known(left_out)._half_width(n * value - (n - 1) * left_out)
         return float(value), float(value - half), float(value + half)
 
-    def _known(self, values: np.ndarray) -> "Clusters":
+    def known(self, values: np.ndarray) -> "Clusters":
         """The clusters of those of values (N,) that are not NaN."""
         if values.shape != (len(self.recordings),):
             raise ValueError(f"intervals need one value for each of {len(self.recordings)}, got shape {values.shape}")

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from spclap.evaluate.benchmarks.scenes import chance
 from spclap.evaluate.controls import CONTROLS
 from spclap.evaluate.frozen import FrozenSet
-from spclap.evaluate.record import SHOWS, scenes_that_show
-from spclap.evaluate.tables import HEADS, figure, head, main_metrics
+from spclap.evaluate.record import SHOWS, natural
+from spclap.evaluate.tables import HEADS, figure, head, main_metrics, needed
 from spclap.scene.caption import true_caption
 from spclap.space.directions import DIRECTIONS
 
@@ -24,7 +24,8 @@ MARK = '<meta name="generator" content="spclap report">'
 SERIES = 6  # colours and shapes that page.css and page.html have
 CURVES = {
     "angle": "How far apart the two are", "level": "Level of the first over the other",
-    "label": "Kinds of sound", "array": "What heard them",
+    "kinds": "Kinds of sound", "array": "What heard them", "words": "In what words they are told",
+    "rt60": "RT60 of the room", "distance": "How far away the farthest is",
 }  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def figure_rows(models: dict[str, dict]) -> list[Row]:
     """A row for each metric of the main table."""
     owns = list(models.values())
     metrics = main_metrics(owns[0]["figures"])
-    return [Row(head(m), "", chance_of(m), [own["figures"].get(m) for own in owns]) for m in metrics]
+    return [Row(head(m), "", chance(m), [own["figures"].get(m) for own in owns]) for m in metrics]
 
 
 def curve_rows(models: dict[str, dict]) -> dict[str, list[Row]]:
@@ -78,27 +79,11 @@ def curve_rows(models: dict[str, dict]) -> dict[str, list[Row]]:
     point, which is the figure of all scenes."""
     owns, out = [own["curves"] for own in models.values()], {}
     for name, points in owns[0].items():
-        found = {point: [own[name].get(point) for own in owns] for point in sorted(points, key=_number)}
+        found = {point: [own[name].get(point) for own in owns] for point in sorted(points, key=natural)}
         rows = [Row(p, f"{own[0]['n']} scenes", chance("assignment_2src"), own) for p, own in found.items()]
         if len(rows) > 1:
             out[CURVES.get(name, name)] = rows
     return out
-
-
-def _number(point: str) -> tuple[float, str]:
-    found = re.match(r"[+-]?\d+(\.\d+)?", point)
-    return float(found[0]) if found else float("inf"), point
-
-
-def chance_of(metric: str) -> float | None:
-    """Percent; None for retrieval, where it depends on the captions."""
-    return chance(metric) if "direction" in metric or "assignment" in metric else None
-
-
-def needed(models: dict[str, dict]) -> list[str]:
-    """How many scenes of each kind would show a difference of SHOWS points."""
-    first = list(models.values())[0]["figures"]
-    return [f"{head(m)}: {scenes_that_show(first[m])}" for m in main_metrics(first) if "assignment" in m]
 
 
 @lru_cache
@@ -111,7 +96,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     own.globals.update(
-        CONTROLS=CONTROLS, DIRECTIONS=DIRECTIONS, HEADS=HEADS, SERIES=SERIES, SHOWS=SHOWS, chance_of=chance_of,
+        CONTROLS=CONTROLS, DIRECTIONS=DIRECTIONS, HEADS=HEADS, SERIES=SERIES, SHOWS=SHOWS, chance_of=chance,
         figure=figure, head=head,
     )  # fmt: skip
     own.filters["within"] = lambda value: f"{min(max(value, 0), 100):.2f}%"  # intervals may be infinite

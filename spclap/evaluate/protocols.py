@@ -3,25 +3,21 @@
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from spclap.data.progress import progress
 from spclap.errors import DataError
-from spclap.evaluate import plots
 from spclap.evaluate.embedder import Embedder
 from spclap.evaluate.frozen import SceneSet
 from spclap.evaluate.metrics import choose, of_unit, ranks
-from spclap.evaluate.results import set_name
 from spclap.scene.caption import scene_caption, true_caption
 from spclap.scene.meaning import caption_width, fits, statements
 from spclap.scene.scene import Scene
 from spclap.space.array import SAMPLE_RATE
 from spclap.space.directions import DIRECTIONS
 from spclap.space.wording import TEMPLATE, Words
-from spclap.space.words import HELD_OUT
 
 AT_ONCE = 256  # scenes that are ranked together
 
@@ -49,7 +45,12 @@ class Embeddings:
         self, sounds: SceneSet, waves: Callable[[np.ndarray], np.ndarray] | None = None,
         scenes: list[Scene] | None = None, at_once: int = 32,
     ) -> "Embeddings":  # fmt: skip
-        """Adds a set of scenes, with what `waves` makes of the recordings, as `scenes` if they are others then."""
+        """Adds a set of scenes, with what `waves` makes of the recordings, as `scenes` if they are others then. A model
+        with a method `heard` is asked first for the vectors that it has of a set as it is, None if it has none."""
+        kept = getattr(self.embedder, "heard", lambda sounds: None)
+        if waves is None and (audio := kept(sounds)) is not None:
+            self.add(sounds.scenes, audio)
+            return self
         parts = [slice(first, first + at_once) for first in range(0, len(sounds.scenes), at_once)]
         for rows in progress(parts, desc=sounds.name, unit="batch"):
             heard = sounds.waves(rows) if waves is None else waves(sounds.waves(rows))
@@ -64,10 +65,13 @@ class Embeddings:
 
     def said(self, words: Words) -> "Embeddings":
         """The same recordings, each said in other words that are drawn for it."""
-        other = self.empty()
         wordings = (words.draw(np.random.default_rng([8, row]), scene.size) for row, scene in enumerate(self.scenes))
-        other.scenes = [replace(scene, wording=wording) for scene, wording in zip(self.scenes, wordings, strict=True)]
-        other._audio = self._audio
+        return self.told([replace(scene, wording=own) for scene, own in zip(self.scenes, wordings, strict=True)])
+
+    def told(self, scenes: list[Scene]) -> "Embeddings":
+        """The same recordings as scenes that are told otherwise."""
+        other = self.empty()
+        other.scenes, other._audio = scenes, self._audio
         return other
 
     @property
@@ -119,14 +123,11 @@ def own_retrieval(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     """Ranks audio-to-text and text-to-audio where a scene's own caption alone is right, as the paper's: scenes that say
     the same tie, and a tie counts against the model."""
     captions, count = list(map(true_caption, embeddings.scenes)), len(embeddings.scenes)
-    texts, who = np.unique(captions, return_inverse=True)
-    audio, text = embeddings.audio, embeddings.text(texts.tolist())
-    a2t, t2a = np.empty((2, count), dtype=int)
+    text, audio, found = embeddings.text(captions), embeddings.audio, []
     for rows in _parts(count):
         own = np.arange(count)[rows, None] == np.arange(count)
-        a2t[rows] = ranks((audio[rows] @ text.T)[:, who], own)
-        t2a[rows] = ranks(text[who[rows]] @ audio.T, own)
-    return a2t, t2a
+        found.append((ranks(embeddings.similarity(captions, rows), own), ranks(text[rows] @ audio.T, own)))
+    return tuple(map(np.concatenate, zip(*found, strict=True)))
 
 
 def _parts(count: int, at_once: int = AT_ONCE) -> list[slice]:
@@ -191,29 +192,13 @@ def direction(embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
     return choose(scores, np.array([options.index(truth) for truth in truths])), confusion
 
 
-def outcomes_of(embeddings: Embeddings, sounds: str) -> dict[str, np.ndarray]:
-    """What stage 5 says of scenes that are not clean: direction of one source, assignment of several."""
-    size = embeddings.scenes[0].size
-    what, right = ("direction", direction(embeddings)[0]) if size == 1 else ("assignment", assignment(embeddings))
-    return {f"{what}_{set_name(size, sounds)}": right}
-
-
-def outcomes(embeddings: Embeddings, images: Path) -> dict[str, np.ndarray]:
-    """What stage 5 says of scenes of one size: metric -> outcome of each, bool, or rank for `rank_*`; what begins with
-    `reworded` is asked in words that training never has. Pictures of similarities and directions go into `images`."""
-    size = embeddings.scenes[0].size
-    a2t, t2a = retrieval(embeddings)
-    found = {f"rank_a2t_{size}src": a2t, f"rank_t2a_{size}src": t2a}
-    shown = embeddings.scenes[: plots.SHOWN]
-    similarity = embeddings.similarity(list(map(true_caption, shown)), slice(len(shown)))
-    plots.similarity_matrix(similarity, len(a2t), images / f"similarity_{size}src.png")
-    if size <= 2:
-        found[f"direction_{size}src"], confusion = direction(embeddings)
-        plots.direction_confusion(confusion, list(DIRECTIONS), images / f"direction_{size}src.png")
-    if size >= 2:
-        found[f"assignment_{size}src"] = assignment(embeddings)
-    if size == 1:
-        found["reworded_direction_1src"], _ = direction(embeddings.said(HELD_OUT))
-    if size == 2:
-        found["reworded_assignment_2src"] = assignment(embeddings.said(HELD_OUT))
-    return found
+def placed(embeddings: Embeddings) -> np.ndarray:
+    """True where the caption beats the one that has a sound of it, drawn, at a direction where nothing sounds."""
+    captions = []
+    for row, scene in enumerate(embeddings.scenes):
+        rng, where = np.random.default_rng([10, row]), [source.direction for source in scene.sources]
+        empty = [direction for direction in DIRECTIONS if direction not in where]
+        where[rng.integers(scene.size)] = empty[rng.integers(len(empty))]
+        moved = scene.wording.caption([source.caption for source in scene.sources], where)
+        captions.append([true_caption(scene), moved])
+    return choose(_candidates(embeddings, captions), np.zeros(len(captions), dtype=int))

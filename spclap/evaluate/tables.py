@@ -8,6 +8,7 @@ from spclap.evaluate.record import SHOWS, scenes_that_show
 HEADS = {
     "r1_a2t": "caption found first", "r1_t2a": "recording found first", "direction": "direction",
     "assignment": "binding",
+    "placed": "place of a sound, true or empty",
     "reworded_direction": "direction, other words", "reworded_assignment": "binding, other words",
 }  # fmt: skip
 
@@ -27,6 +28,12 @@ def main_metrics(figures: dict) -> list[str]:
     return [metric for metric in figures if metric.rpartition("_")[0] in HEADS]
 
 
+def needed(models: dict[str, dict]) -> list[str]:
+    """How many scenes of each kind would show a difference of SHOWS points."""
+    first = next(iter(models.values()))["figures"]
+    return [f"{head(m)}: {scenes_that_show(first[m])}" for m in main_metrics(first) if "assignment" in m]
+
+
 def record_tables(record: dict) -> str:
     """Markdown: warnings, models, differences from the first, controls, curves, and what was asked."""
     models, about = record["models"], record["about"]
@@ -44,10 +51,8 @@ def record_tables(record: dict) -> str:
         for curve, points in own["curves"].items():
             rows = [[point, found["n"], figure(found)] for point, found in points.items()]
             parts.append(table([curve, "scenes", f"binding of {name}, 2 sources"], rows))
-    first = next(iter(models.values()))["figures"]
-    needed = ", ".join(f"{head(m)} {scenes_that_show(first[m])}" for m in metrics if "assignment" in m)
-    if needed:
-        parts.append(f"Scenes that show a difference of {SHOWS:.0f} points, of as many recordings each: {needed}.")
+    if wanted := "; ".join(needed(models)):
+        parts.append(f"Scenes that show a difference of {SHOWS:.0f} points, of as many recordings each: {wanted}.")
     sets = ", ".join(f"{own['scenes']} of {own['name']} ({', '.join(own['arrays'])})" for own in record["sets"])
     parts.append(f"Scenes: {sets}.")
     parts.append("\n".join(f"- {name}: {text}" for name, text in about["protocol"].items()))

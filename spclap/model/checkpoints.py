@@ -182,7 +182,7 @@ def about(folder: Path) -> dict:
 def load_model(folder: Path, device: str | torch.device = "cpu") -> SpatialClap:
     """What `save_model` wrote; DataError for a folder that is no model directory or incomplete, or for a device that is
     not there."""
-    return _on(device, _load(SpatialClap, "model", Path(folder), "model.safetensors"))
+    return on_device(device, _load(SpatialClap, "model", Path(folder), "model.safetensors"))
 
 
 def load_captioner(folder: Path, dim: int, device: str | torch.device = "cpu") -> Captioner:
@@ -190,7 +190,8 @@ def load_captioner(folder: Path, dim: int, device: str | torch.device = "cpu") -
     return _load(Captioner, "captioner", Path(folder), CAPTIONER, dim).to(device)
 
 
-def _on(device: str | torch.device, model: nn.Module) -> nn.Module:
+def on_device(device: str | torch.device, model: nn.Module) -> nn.Module:
+    """DataError for a device that is not there."""
     try:
         return model.to(device)
     except (AssertionError, RuntimeError) as error:

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 
+from spclap.space.directions import DIRECTIONS
 from spclap.space.wording import TEMPLATE, Wording, Words
 
 
@@ -65,6 +66,8 @@ HELD_OUT = Words(
     clauses=("{place} {what}", "{place} I hear how {what}", "{what} - {place}", "the sound {place}: {what}"),
     joints=(" as ", ", and then ", ", whereas ", ", but "),
 )  # fmt: skip
+TO_ME = Wording(places=tuple(HELD_OUT.phrases(direction)[0] for direction in DIRECTIONS))  # to my left, ...
+HOURS_AHEAD = Wording(places=tuple(f"at {hour} o'clock" for hour in ("nine", "eleven", "twelve", "one", "three")))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spclap.bin import caption, pack, run_main, score, simulate, train
+from spclap import cli
+from spclap.bin import pack, run_main, simulate, train
 from spclap.recipe.compose import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,7 @@ def artefacts(run: Path) -> Iterator[tuple[Path, str]]:
     yield from ((data / name, "simulate") for name in ("simu.yaml", "scenes/test_clean_2src.jsonl", "scenes/done.json"))
     yield from ((dump / name, "pack") for name in ("clips/done.json", "feats.yaml"))
     yield from ((path, "train") for path in sorted(dump.glob("tokenizer/*")))
-    yield from ((path, "score") for path in sorted(dump.glob("heard/*/test_2src/*")))
+    yield from ((path, "score") for path in sorted(dump.glob("heard/*/test_clean_2src/*")))
     for name in ("done.json", "config.yaml", "valid.score.ave.pth"):
         yield models / "scl" / name, "train"
     # scores.json is made of outcomes.npz at every stage 5
@@ -124,16 +125,16 @@ def command(name: str, run: Path) -> list[str]:
     else:
         conf = {"simulate": "simu", "pack": "feats"}.get(name, name)
         given += ["--conf", *Recipe(**layers).files(conf)]
-    if name in ("score", "caption"):
-        given += ["--exp", models]
     if name == "score":
-        given += ["--results", run / "expdir" / "results.json", "--corpus", "synth"]
+        return ["spclap", *map(str, ["score", models, "--benchmark", "fixed", "--out", run / "expdir", *given])]
+    if name == "caption":
+        return ["spclap", *map(str, ["score", models, "--benchmark", "captions", "--out", models, *given])]
     if name == "train":
         given += ["--exp", models / "scl"]
     return [name, *map(str, given)]
 
 
-PROGRAMS = {"simulate": simulate, "pack": pack, "train": train, "score": score, "caption": caption}
+PROGRAMS = {"simulate": simulate, "pack": pack, "train": train, "score": cli, "caption": cli}
 
 
 def told(name: str, run: Path) -> str:

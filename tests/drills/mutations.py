@@ -245,8 +245,8 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("evaluate/intervals.py", "if whole is None:", "if True:", "intervals beyond 0 and 100%", "test_intervals.py"),
     ("evaluate/intervals.py", "return self.mean(first - second)", "return self.mean(np.sort(first) - np.sort(second))",
      "differences are not paired", "test_intervals.py"),
-    ("evaluate/results.py", "(values < k)", "(values <= k)", "R@1 counts the second", "test_results.py"),
-    ("evaluate/results.py", "np.mean([values[metric] for values in seeds], axis=0)", "seeds[0][metric]",
+    ("evaluate/figures.py", "(values < k)", "(values <= k)", "R@1 counts the second", "test_results.py"),
+    ("evaluate/figures.py", "np.mean([values[metric] for values in seeds], axis=0)", "seeds[0][metric]",
      "pooled figures are of one seed", "test_results.py"),
     ("evaluate/seld.py", "= all(direction_of(a)", "= any(direction_of(a)", "one right direction is enough",
      "test_protocols.py"),
@@ -307,7 +307,7 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("evaluate/controls.py", "azimuth=-s.azimuth", "azimuth=s.azimuth", "mirrored words, not places", SCORED),
     ("evaluate/controls.py", "np.roll(x, 1, axis=0)", "x", "the control hears the scene itself", SCORED),
     ("evaluate/record.py", 'figure["low"] > chance(metric)', 'figure["low"] > 100', "no warning of a control", SCORED),
-    ("evaluate/record.py", "recordings[row] for row in rows", "recordings[row] for row in range(len(rows))",
+    ("evaluate/record.py", "values[rows] = ", "values[: len(rows)] = ",
      "curves with the intervals of other scenes", SCORED),
     ("evaluate/adapters.py", "arrays[row % len(arrays)]", "arrays[0]", "cues of the first array alone", SCORED),
     ("evaluate/metrics.py", "return vectors / lengths", "return vectors", "products of vectors for cosines",
@@ -340,6 +340,11 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("model/folders.py", "return here.parents[1] if cached", "return here.parents[3] if cached",
      "links of the hub's cache may lead out of a repository", "test_hub.py"),
     ("cli.py", "sys.exit(2)", "sys.exit(1)", "a command that makes no sense ends as a bad file does", "test_verbs.py"),
+    # one seam
+    ("evaluate/record.py", "says(metric, asked) == says(metric, protocol)", "True", "two protocols share a column",
+     "test_results.py"),
+    ("evaluate/protocols.py", "[direction for direction in DIRECTIONS if direction not in where]", "list(DIRECTIONS)",
+     "a sound is put where another one sounds", SCORED),
 )]
 # fmt: on
 

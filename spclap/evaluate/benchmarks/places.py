@@ -14,10 +14,10 @@ from spclap.errors import DataError
 from spclap.evaluate import markdown, plots
 from spclap.evaluate.benchmarks.scenes import binding
 from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.figures import Figures, Outcomes, Values, figures, set_name
 from spclap.evaluate.frozen import RenderedSet
-from spclap.evaluate.intervals import shown
 from spclap.evaluate.protocols import Embeddings
-from spclap.evaluate.results import FixedSet, set_name
+from spclap.evaluate.tables import figure
 from spclap.scene.bank import RirBank
 from spclap.scene.conf import CLEAN
 from spclap.scene.corpus import Corpus
@@ -28,8 +28,7 @@ from spclap.scene.sounds import SoundConf
 from spclap.space.array import SAMPLE_RATE, Array, array_of
 from spclap.space.sofa import read_head
 
-Values = dict[str, np.ndarray]  # metric -> outcome of each scene
-Figures = dict[tuple[str, str, str], dict[str, tuple]]  # place, model, told -> metric -> value, low, high
+Rows = dict[tuple[str, str, str], dict[str, dict]]  # place, model, told -> metric -> figure
 OF_SCENES = ("told", "sounds", "scenes", "seconds")  # of a place: see `Place`
 OWN, NOTHING, NEVER = "its own", "nothing", "(cannot be)"  # what a model is told beside the words for an array
 
@@ -109,14 +108,14 @@ def places(conf: PlacesConf, corpus: Corpus, folder: Path, nj: int) -> dict[str,
 
 def outcomes(
     embedder: Embedder, sets: list[RenderedSet], told: Array | None, text: dict[str, np.ndarray]
-) -> Values:  # fmt: skip
+) -> Outcomes:  # fmt: skip
     """Direction and assignment per scene of a model in a place; told, in place of the array of each room; text, vectors
     of captions that it has read."""
-    values = {}
+    out = {}
     for sounds in sets:
         heard = sounds if told is None else replace(sounds, arrays=[str(told)] * len(sounds.scenes))
-        values |= {name: 100.0 * own for name, own in binding(Embeddings(embedder, text).hear(heard)).items()}
-    return values
+        out |= binding(Embeddings(embedder, text).hear(heard))[0]
+    return out
 
 
 def told_ways(place: Place, embedder: Embedder) -> dict[str, Array | None]:
@@ -127,64 +126,53 @@ def told_ways(place: Place, embedder: Embedder) -> dict[str, Array | None]:
     return {place.own: None, NOTHING: default, **{words: array_of(words) for words in place.told}}
 
 
-def figures(found: dict[str, dict[tuple[str, str], Values]], tests: dict[str, FixedSet]) -> Figures:
-    """What was found, with intervals."""
-    return {
-        (place, tag, way): {r["metric"]: (r["value"], r["low"], r["high"]) for r in tests[place].rows(tag, values, {})}
-        for place, ways in found.items()
-        for (tag, way), values in ways.items()
-    }
-
-
-def table(rows: Figures) -> str:
+def table(rows: Rows) -> str:
     """Markdown: a line per place, model and what it is told."""
     metrics = list(dict.fromkeys(metric for own in rows.values() for metric in own))
-    lines = [[*names, *(shown(*own[m]) if m in own else "-" for m in metrics)] for names, own in rows.items()]
+    lines = [[*names, *(figure(own.get(metric)) for metric in metrics)] for names, own in rows.items()]
     return markdown.table(["place", "model", "told", *metrics], lines)
 
 
-def draw(rows: Figures, tag: str, path: Path) -> None:
+def draw(rows: Rows, tag: str, path: Path) -> None:
     """A picture of one model."""
-    chosen = {(place, way): own for (place, name, way), own in rows.items() if name == tag}
+    chosen = [(place, way, own) for (place, name, way), own in rows.items() if name == tag]
     plots.places_told(
-        [(*names, metric, *figure) for names, own in chosen.items() for metric, figure in own.items()], path
+        [(*names, m, *(f[key] for key in ("value", "low", "high"))) for *names, own in chosen for m, f in own.items()],
+        path,
     )
 
 
-def run(models: dict[str, Embedder], corpus: Corpus, conf_files: list[Path], out: Path, nj: int) -> tuple[dict, str]:
-    """Outcomes of each place, model and what it is told, and their table; a picture of the first model goes into
-    `out`."""
+def heard_in(name: str, place: Place, sampler: SceneSampler, corpus: Corpus, seed: int) -> list[RenderedSet]:
+    """The scenes of a place."""
+    return [
+        RenderedSet.of(
+            set_name(size), sampler.fixed([seed, 9], size, count, name), corpus, place.bank, "test", place.seconds
+        )
+        for size, count in place.scenes.items()
+    ]
+
+
+def run(models: dict[str, Embedder], corpus: Corpus, conf_files: list[Path], out: Path, nj: int) -> tuple[Values, str]:
+    """Values, `place/model/told/metric`, and their table; a picture of the first model goes into `out`."""
     conf = load_config(PlacesConf, *conf_files)
     names = [Path(name).name for name in models]
     tags = {name if names.count(Path(name).name) > 1 else Path(name).name: own for name, own in models.items()}
     text: dict[str, dict] = {tag: {} for tag in tags}  # most places share captions
+    rows, values, clips = {}, {}, load_datadir(corpus.data / "test")
     with tempfile.TemporaryDirectory() as scratch:
-        found, tests, clips = {}, {}, load_datadir(corpus.data / "test")
         if not (there := places(conf, corpus, Path(scratch), nj)):
             raise DataError(f"{conf_files[-1]}: no places; name one, such as {{places: {{recipe: {{}}}}}}")
         for name, place in there.items():
-            sampler = SceneSampler(clips, place.bank, [place.sounds])
-            sets = []
-            for size, count in place.scenes.items():
-                scenes = sampler.fixed([conf.seed, 9], size, count, name)
-                what = f"{name}, {set_name(size)}"
-                sets.append(RenderedSet.of(what, scenes, corpus, place.bank, "test", place.seconds))
-            tests[name] = FixedSet({set_name(own.scenes[0].size): own.recordings for own in sets})
-            found[name] = {
-                (tag, way): outcomes(model, sets, told, text[tag])
-                for tag, model in tags.items()
-                for way, told in told_ways(place, model).items()
-            }
-    rows = figures(found, tests)
+            logging.info("scoring in %s", name)
+            sets = heard_in(name, place, SceneSampler(clips, place.bank, [place.sounds]), corpus, conf.seed)
+            test = Figures({own.name: own.recordings for own in sets})
+            for tag, model in tags.items():
+                for way, told in told_ways(place, model).items():
+                    found = figures(outcomes(model, sets, told, text[tag]))
+                    rows[name, tag, way] = test.of(found)
+                    values |= {f"{name}/{tag}/{way}/{metric}": own for metric, own in found.items()}
     out.mkdir(parents=True, exist_ok=True)
     draw(rows, next(iter(tags)), out / "places.png")
     scenes = ", ".join(f"{count} of {size}" for size, count in conf.scenes.items())
     about = f"{conf.rooms} rooms a place, seed {conf.seed}; scenes by number of sources: {scenes}."
-    kept = {
-        place: [
-            {"model": tag, "told": way, **{m: own.astype(int) for m, own in values.items()}}
-            for (tag, way), values in ways.items()
-        ]
-        for place, ways in found.items()
-    }
-    return kept, f"{table(rows)}\n\n{about} Intervals: 95%, over recordings."
+    return values, f"{table(rows)}\n\n{about} Intervals: 95%, over recordings."

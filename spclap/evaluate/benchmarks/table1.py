@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import numpy as np
 from spclap.data.config import load_config
 from spclap.data.datadir import load_datadir
 from spclap.evaluate import markdown
-from spclap.evaluate.embedder import Embedder
+from spclap.evaluate.embedder import Embedder, OfClap
+from spclap.evaluate.figures import Values, mean_over_seeds
 from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.intervals import Clusters, shown
 from spclap.evaluate.protocols import Embeddings, assignment, captions_of_clips, direction, own_retrieval
-from spclap.evaluate.results import Values, mean_over_seeds
 from spclap.scene.corpus import Corpus
 from spclap.scene.grid import Grid
 
@@ -87,13 +88,14 @@ def rows_of(fusions: dict[str, str], rows: list[dict]) -> dict[str, str]:
 def table(
     paper: Table1Conf, names: dict[str, str], models: dict[str, Values], seeds: dict[str, int], grid: Grid
 ) -> str:
-    """Markdown: for each row of the paper's table, its figures and under them those of the model that is that row."""
-    columns = paper.columns
-    lines = []
-    for row in paper.rows:
-        lines.append([row["name"], "paper", 1, *(row["paper"].get(column, "-") for column in columns)])
-        for tag in (tag for tag, name in names.items() if name == row["name"]):
-            lines.append([row["name"], tag, seeds[tag], *(figure(grid, models[tag], column) for column in columns)])
+    """Markdown: for each row of the paper's table, its figures and under them those of the model that is that row; then
+    those of models that are none."""
+    columns, none, lines = paper.columns, "(none)", []
+    for name, own in {**{row["name"]: row["paper"] for row in paper.rows}, none: None}.items():
+        if own is not None:
+            lines.append([name, "paper", 1, *(own.get(column, "-") for column in columns)])
+        for tag in (tag for tag in models if names.get(tag, none) == name):
+            lines.append([name, tag, seeds[tag], *(figure(grid, models[tag], column) for column in columns)])
     return markdown.table(["row", "of", "seeds", *columns], lines)
 
 
@@ -118,19 +120,16 @@ def report(scored: dict[str, list[Values]], fusions: dict[str, str], paper: Tabl
     ])  # fmt: skip
 
 
-def run(models: dict[str, Embedder], fusions: dict[str, str], corpus: Corpus, conf: list[Path]) -> tuple[dict, str]:
-    """Values of each model, and the tables; models of one folder name in several folders are seeds.
-
-    Args: fusions, of those models that have one, by which they are rows of the paper's table.
-    """
+def run(models: dict[str, Embedder], corpus: Corpus, conf: list[Path]) -> tuple[Values, str]:
+    """Values, `model/metric`, and the tables; models of one folder name in several folders are seeds."""
     paper = load_config(Table1Conf, *conf)
     grid = Grid(load_datadir(corpus.data / "test"), corpus.bank("test"), paper.seed, [corpus.simu.scenes.rooms])
-    values = {}
+    values, scored, fusions = {}, defaultdict(list), {}
     for name, embedder in models.items():
         logging.info("scoring %s", name)
-        values[name] = score(embedder, corpus, grid)
-    scored: dict[str, list[Values]] = {}
-    for name, found in values.items():
-        scored.setdefault(Path(name).name, []).append(found)
-    tags = {Path(name).name: fusion for name, fusion in fusions.items()}
-    return values, report(scored, tags, paper, grid)
+        found, tag = score(embedder, corpus, grid), Path(name).name
+        scored[tag].append(found)
+        values |= {f"{name}/{metric}": own for metric, own in found.items()}
+        if isinstance(embedder, OfClap):
+            fusions[tag] = embedder.clap.hears["fusion"][0]
+    return values, report(scored, fusions, paper, grid)

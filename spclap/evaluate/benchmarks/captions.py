@@ -1,36 +1,20 @@
-"""Stage 6, second half: captions of the fixed test scenes by trained captioners, scored as in the paper's Table 2."""
+"""Captions of the fixed test scenes by trained captioners, scored as in the paper's Table 2: stage 6."""
 
-import argparse
-import json
 import logging
-from pathlib import Path
 
 import numpy as np
-import torch
 
-from spclap.bin import environment, require_gpus, run_main
-from spclap.data.config import load_config
-from spclap.data.files import atomic_write_text
-from spclap.data.stamp import Stamp, corpus_digest, digest, require_corpus, scenes_digest
-from spclap.errors import DataError
 from spclap.evaluate import markdown
-from spclap.evaluate.captioning import (
-    STATISTICS,
-    BertScore,
-    CaptionConf,
-    TextSimilarity,
-    Values,
-    caption_scores,
-    notes,
-)
+from spclap.evaluate.captioning import STATISTICS, BertScore, CaptionConf, TextSimilarity, caption_scores, notes
 from spclap.evaluate.description import DEFINITIONS
+from spclap.evaluate.figures import Values, pairs_of
+from spclap.evaluate.frozen import fixed_sets
 from spclap.evaluate.intervals import Clusters, shown
-from spclap.evaluate.results import pairs_of
 from spclap.scene.caption import from_left_to_right
 from spclap.scene.corpus import Corpus
 from spclap.scene.scene import Scene
 
-SUFFIX = "_captions"  # of the folder of a captioner, after the name of the model that it listens to
+Said = dict[str, dict[str, str]]  # model -> scene id -> caption
 SHUFFLED = ", vectors shuffled"  # after the name of a model that speaks of another scene's vector
 DETAILS = {
     "bleu4": "BLEU of the whole corpus with n-grams of 1 to 4 words",
@@ -51,42 +35,13 @@ def references(scene: Scene) -> list[str]:
     return [from_left_to_right(list(zip(step, where, strict=True))) for step in steps]
 
 
-def speak(folder: Path, corpus: Corpus, conf: CaptionConf, shuffled: bool, ngpu: int) -> dict[str, str]:
-    """Scene id -> caption of all test scenes by a trained captioner, or of other scenes' vectors with `shuffled`.
-
-    They are kept in the captioner's folder, `captions/` and `shuffled/`, for as long as nothing changes.
-    """
-    from spclap.engine.trained import load_training
-
-    place = folder / ("shuffled" if shuffled else "captions")
-    stamp = Stamp(
-        place, model=digest(folder / "done.json"), scenes=scenes_digest(corpus.data),
-        corpus=corpus_digest(corpus.data, corpus.dump), beams=conf.beams, max_tokens=conf.max_tokens,
-    )  # fmt: skip
-    if not stamp.fresh():
-        stamp.begin()
-        model, _ = load_training(folder, corpus, ngpu)
-        said: dict[str, str] = {}
-        for size in corpus.fixed_counts("test"):
-            scenes = corpus.fixed("test", size)
-            vectors = model.embed_fixed(corpus, "test", size)
-            if shuffled:
-                vectors = vectors[np.random.default_rng(0).permutation(len(vectors))]
-            for part in np.array_split(np.arange(len(scenes)), -(-len(scenes) // 64)):
-                part_vectors = torch.from_numpy(vectors[part]).to(model.clap.logit_scale.device)
-                texts = model.captioner.generate(part_vectors, conf.beams, conf.max_tokens)
-                said.update(zip([scenes[i].id for i in part], texts, strict=True))
-        atomic_write_text(place / "captions.jsonl", "".join(json.dumps(pair) + "\n" for pair in said.items()))
-        stamp.write([place / "captions.jsonl"])
-    return dict(json.loads(line) for line in (place / "captions.jsonl").read_text(encoding="utf-8").splitlines())
-
-
 class Truth:
-    """The test scenes of a corpus with what captions are compared with."""
+    """The test scenes of a corpus, by their number of sources, with what captions are compared with."""
 
     def __init__(self, corpus: Corpus, conf: CaptionConf):
-        self.scenes = {size: corpus.fixed("test", size) for size in corpus.fixed_counts("test")}
-        self.clusters = {size: Clusters(corpus.recordings(scenes)) for size, scenes in self.scenes.items()}
+        sets = {own.scenes[0].size: own for own in fixed_sets(corpus)}
+        self.scenes = {size: own.scenes for size, own in sets.items()}
+        self.clusters = {size: Clusters(own.recordings) for size, own in sets.items()}
         self.similarity = TextSimilarity()
         self.bertscore = BertScore(**conf.bertscore) if conf.bertscore else None
 
@@ -95,10 +50,8 @@ class Truth:
         values = {}
         for size, scenes in self.scenes.items():
             sources = [[(source.every_caption, source.direction) for source in scene.sources] for scene in scenes]
-            texts = [references(scene) for scene in scenes]
-            values[size] = caption_scores(
-                sources, texts, [said[scene.id] for scene in scenes], self.similarity, self.bertscore
-            )
+            texts, own = [references(scene) for scene in scenes], [said[scene.id] for scene in scenes]
+            values[size] = caption_scores(sources, texts, own, self.similarity, self.bertscore)
         return values
 
     def counts(self, size: int) -> str:
@@ -134,7 +87,7 @@ def _figure(clusters: Clusters, metric: str, values: np.ndarray, other: np.ndarr
     return shown(*interval, digits=3)
 
 
-def examples(truth: Truth, said: dict[str, dict[str, str]], first: str, values: Values, count: int) -> str:
+def examples(truth: Truth, said: Said, first: str, values: Values, count: int) -> str:
     """Markdown: scenes of two sources with what every model says, half of them `first`'s best by dw_sbert, half its
     worst."""
     order = np.argsort(values["dw_sbert"], kind="stable")
@@ -145,18 +98,20 @@ def examples(truth: Truth, said: dict[str, dict[str, str]], first: str, values: 
     return markdown.table(["scene", "reference", *said], lines)
 
 
-def report(args: argparse.Namespace, conf: CaptionConf, corpus: Corpus, folders: list[Path]) -> str:
-    """All of captions.md."""
-    truth, said, models = Truth(corpus, conf), {}, {}
-    missing = notes(conf.bertscore)
+def report(said: Said, shuffled: Said, corpus: Corpus, conf: CaptionConf, made: str) -> str:
+    """All of captions.md.
+
+    Args: said, model -> scene id -> its caption; shuffled, the same of those that spoke of other scenes' vectors too;
+    made, how they were.
+    """
+    truth, missing = Truth(corpus, conf), notes(conf.bertscore)
     for note in missing:
         logging.warning("%s", note)
-    for folder in folders:
-        name = folder.name.removesuffix(SUFFIX)
-        said[name] = speak(folder, corpus, conf, False, args.ngpu)
-        models[name] = truth.scores(said[name])
-        if name in conf.control:
-            models[name + SHUFFLED] = truth.scores(speak(folder, corpus, conf, True, args.ngpu))
+    models = {}
+    for name, captions in said.items():
+        models[name] = truth.scores(captions)
+        if name in shuffled:
+            models[name + SHUFFLED] = truth.scores(shuffled[name])
     parts = [
         table(models, conf, truth),
         "Intervals: 95%, over recordings. References name the sounds from left to right.",
@@ -164,35 +119,9 @@ def report(args: argparse.Namespace, conf: CaptionConf, corpus: Corpus, folders:
     metrics = {metric for sizes in models.values() for values in sizes.values() for metric in values}
     parts.append("\n".join(f"- {name}: {words}" for name, words in DETAILS.items() if name in metrics))
     parts += ["\n".join(f"- not computed: {note}" for note in missing)] if missing else []
-    parts.append("- " + "; ".join(f"{key}: {value}" for key, value in environment().items()))
+    parts.append(f"- {made}")
     if 2 in truth.scenes:
         first = next((name for name in conf.control if name in said), next(iter(said)))
         parts.append(f"Scenes of two sources, the best and the worst of {first} by dw_sbert:")
         parts.append(examples(truth, said, first, models[first][2], conf.examples))
     return "\n\n".join(parts) + "\n"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="data/<corpus>")
-    parser.add_argument("--dump", type=Path, required=True, help="dump/<corpus>")
-    parser.add_argument("--exp", type=Path, required=True, help="folder whose subfolders are models")
-    parser.add_argument("--conf", type=Path, nargs="+", required=True, help="YAML files, later ones on top")
-    parser.add_argument("--ngpu", type=int, default=0, help="1: encode and decode on a GPU")
-    args = parser.parse_args()
-    from spclap.engine.trained import task_of, trained_folders
-
-    require_gpus(args.ngpu)
-    conf, corpus = load_config(CaptionConf, *args.conf), Corpus(args.data, args.dump)
-    require_corpus(args.data, args.dump)
-    folders = [folder for folder in trained_folders(args.exp) if task_of(folder) == "caption"]
-    if not folders:
-        raise DataError(f"{args.exp}: no trained captioner; run stage 6 of run.sh")
-    text = report(args, conf, corpus, folders)
-    atomic_write_text(args.exp / "captions.md", text)
-    logging.info("%s: written", args.exp / "captions.md")
-    print(text)
-
-
-if __name__ == "__main__":
-    run_main(main)
