@@ -41,9 +41,10 @@ def kept(pool: Heard, clips: Collection[str]) -> Heard:
     return Heard([pool.scenes[row] for row in rows], pool.permutations, arrays)
 
 
-def trained(folder: Path, corpus: Corpus, clips: Collection[str]) -> ClapTraining:
-    """As a finished training was, on scenes of these clips alone."""
+def trained(folder: Path, clips: Collection[str], epochs: int | None) -> ClapTraining:
+    """As a finished training was, on scenes of these clips alone, for another number of epochs if one is given."""
     args = arguments(folder)
+    args.max_epoch = epochs or args.max_epoch
     torch.manual_seed(args.seed)
     model = ClapTask.build_model(args).train()
     ranks = SimpleNamespace(dist_rank=None, dist_world_size=None)
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--dump", type=Path, required=True)
     parser.add_argument("--clips", default="*")
     parser.add_argument("--turns", type=int, nargs="+", default=range(TURNS))
+    parser.add_argument("--epochs", type=int, help="as many as the training had if not given")
     parser.add_argument("--count", type=int, default=200, help="scenes of one and of two sources, each turn")
     args = parser.parse_args()
     corpus = Corpus(args.data, args.dump)
@@ -117,7 +119,7 @@ def main() -> None:
     for turn in args.turns:
         left = set(kinds[turn::TURNS])
         known = {clip.id for clip in clips["train"] if not left.intersection(clip.labels)}
-        model = trained(args.training, corpus, known)
+        model = trained(args.training, known, args.epochs)
         parts.append(scores(model, corpus, [c for c in clips["test"] if c.labels[-1] in left], args.count, turn))
         print(row(f"turn {turn}, left out: {', '.join(sorted(left))}", parts[-1:]), flush=True)
     print(row(f"left out, {len(parts)} turns", parts))
