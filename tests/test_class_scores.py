@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from spclap.engine.batches import Batch, FreshScenes
+from spclap.engine.clap import ClapTraining, class_scores
 from spclap.engine.renamed import STRENGTH, Renaming, said
 from spclap.errors import DataError
 from spclap.model.class_scores import HEARD, ClassScores
+from spclap.model.spatial_clap import SpatialClap
 from spclap.scene.meaning import caption_width, fits, statements
 from spclap.space.directions import DIRECTIONS, PHRASES
 
@@ -98,3 +100,27 @@ def test_names_are_words():
 def test_names_need_class_scores():
     with pytest.raises(DataError, match="classes: true"):
         Renaming(None, ["a"])
+
+
+def test_a_training_learns_from_names_too(corpus):
+    """Their loss is one more, and reaches what reads and what hears."""
+    conf = {
+        "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 8},
+        "fusion": "directions", "fusion_conf": {"depth": 7, "classes": True}, "text_head": "queries", "dim": 20,
+        "text_encoder_conf": {"train_layers": 1}, "frozen": ["content_encoder", "spatial_encoder"],
+    }  # fmt: skip
+    torch.manual_seed(0)
+    clap = SpatialClap(**conf).train()
+    batch = FreshScenes(corpus, {1: 2, 2: 2}, 2, 1, 0)[0]
+    with_names, without = (ClapTraining(clap, clause_weight=1.0, names_weight=weight) for weight in (0.5, 0.0))
+    with_names.clauses = without.clauses
+    clap.eval()  # no dropout, averages as they are
+    loss, stats, _ = with_names.losses(batch)
+    torch.testing.assert_close(loss, without.losses(batch)[0] + 0.5 * stats["names"])
+    stats["names"].backward()
+    for part in (clap.fusion.blocks.projection[0], clap.text_head.projection[0]):
+        assert part.weight.grad.abs().max() > 0
+    assert ClassScores is type(class_scores(clap)) and class_scores(clap).seen == 0
+    clap.train()
+    with_names.losses(batch)
+    assert class_scores(clap).seen > 0
