@@ -9,6 +9,7 @@ import pytest
 import yaml
 from programs import ROOT
 
+BLOCK = "# of a\n# block\nmax_tokens: 64"
 GIVEN = {"data", "dump", "start"}  # options that run.sh gives, not keys
 
 
@@ -66,9 +67,9 @@ def test_every_key_and_every_option_is_on_the_page():
         ("feats.yaml", "# s, shorter clips", "# s, briefer clips", "| `clips.min_seconds` | `0.1` | s, briefer clips"),
         (
             "caption.yaml",
-            "\nmax_tokens: 64          # of",
-            "\n# of a\n# block\nmax_tokens: 64\nthe_end: 1  # of",
-            "| of a block |",
+            "max_tokens: 64          # of a caption; what is longer ends there",
+            BLOCK,
+            "`64` | of a block |",
         ),
     ],
 )
