@@ -86,7 +86,7 @@ def test_a_key_without_a_comment_is_told(copied):
     change(copied / "conf" / "simu.yaml", "  height: [2.6, 3.5]      # m\n", "  height: [2.6, 3.5]\n")
     result = page(copied)
     assert result.returncode == 1
-    assert result.stderr == "error: conf/simu: `rooms.height` has no comment; say what it means, with its unit\n"
+    assert result.stderr == "error: conf/simu.yaml: `rooms.height` has no comment; say what it means, with its unit\n"
 
 
 def test_a_page_without_a_place_is_told(copied):

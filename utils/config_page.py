@@ -66,15 +66,15 @@ def table(names: list[str]) -> str:
     for name in names:
         text = (ROOT / "conf" / f"{name}.yaml").read_text(encoding="utf-8")
         for key, value, meaning in rows(yaml.compose(text, Loader=yaml.SafeLoader), text.split("\n")):
-            values.setdefault(key, {}).setdefault(value, []).append(name.rpartition("/")[2])
+            values.setdefault(key, {}).setdefault(value, []).append(name)
             meanings.setdefault(key, {})[meaning] = None
     lines = ["| key | value | meaning |", "|---|---|---|"]
     for key, own in values.items():
         if not (meaning := "; ".join(filter(None, meanings[key]))):
-            raise ValueError(
-                f"conf/{' or conf/'.join(names)}: `{key}` has no comment; say what it means, with its unit"
-            )
-        cell = "<br>".join(f"{value} {', '.join(files)}" if len(names) > 1 else value for value, files in own.items())
+            path = f"conf/{min(own.values())[0]}.yaml"
+            raise ValueError(f"{path}: `{key}` has no comment; say what it means, with its unit")
+        cells = {value: ", ".join(file.rpartition("/")[2] for file in files) for value, files in own.items()}
+        cell = "<br>".join(f"{value} {files}" if len(names) > 1 else value for value, files in cells.items())
         lines.append(f"| `{key}` | {cell} | {meaning} |")
     return "\n".join(lines)
 
