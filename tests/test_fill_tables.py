@@ -70,10 +70,3 @@ def test_what_is_not_there_is_told(copied):
     result = fill(copied)
     assert result.returncode == 1 and "has no row mini, scl, 0+1+7" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_links_lead_somewhere():
-    pages = [ROOT / "README.md", ROOT / "RESULTS.md", *(ROOT / "docs").rglob("*.md")]
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text())]
-    assert len(links) > 60
-    assert not [f"{page.relative_to(ROOT)}: {link}" for page, link in links if not (page.parent / link).exists()]
