@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from spclap.space.wording import TEMPLATE
 LOCAL = Path(__file__).parent
 EXAMPLE = {"left": "dog", "right": "rain"}  # of clips in the public domain
 EXAMPLE_SECONDS = 3.0
+NO_MODELS = ("| ceiling |", "| direct_sound |")
 
 
 def direction_cosines(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -81,6 +83,12 @@ def example(data: Path, dump: Path) -> tuple[np.ndarray, list[str]]:
     return wave.T.numpy() * 0.5 / float(wave.abs().max()), [source.clip for source in sources]
 
 
+def only_tables(text: str) -> str:
+    """What a card can have of a page: its tables, without models that there are not, and what n is."""
+    lines = (line for line in text.splitlines() if line.startswith(("|", "n: ")) or not line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(one for one in lines if not one.startswith(NO_MODELS))).strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("training", type=Path, help="such as exp/released/released/seed0/scl")
@@ -109,7 +117,7 @@ def main() -> None:
     (args.out / "SOURCES.md").write_text(sources, encoding="utf-8")
     counts = Counter(licence for split, licence in licences(corpus.data).values() if split != "test")
     pages = Environment(loader=FileSystemLoader(LOCAL), undefined=StrictUndefined, trim_blocks=True)
-    tables = {path.stem: path.read_text(encoding="utf-8").strip() for path in args.tables.glob("*.md")}
+    tables = {path.stem: only_tables(path.read_text(encoding="utf-8")) for path in args.tables.glob("*.md")}
     card = pages.get_template("card.md").render(about=about, licences=counts, example=made_of, tables=tables)
     (args.out / "README.md").write_text(card + "\n", encoding="utf-8")
     write_sums(args.out)
