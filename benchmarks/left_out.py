@@ -113,7 +113,7 @@ def main() -> None:
     kinds = sorted({clip.labels[-1] for clip in clips["test"]})
     print("| kinds | which of them | direction, 1 source | both directions, 2 | which is where, 2 | n |")
     print("|---|---|---|---|---|---|")
-    seen = scores(load_training(args.training, corpus)[0], corpus, clips["test"], TURNS * args.count, TURNS)
+    seen = scores(load_training(args.training, corpus), corpus, clips["test"], TURNS * args.count, TURNS)
     print(row(f"all {len(kinds)}, known", [seen]), flush=True)
     parts = []
     for turn in args.turns:

@@ -38,7 +38,7 @@ def direction_cosines(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]
     """Cosines (n, 5) of one known sound at each direction, and which is right, of the fixed scenes of one source."""
     args = arguments(folder)
     corpus = Corpus(args.data, args.dump)
-    embedder, cosines, truth = OfClap(load_training(folder, corpus)[0].clap), [], []
+    embedder, cosines, truth = OfClap(load_training(folder, corpus).clap), [], []
     for setting in corpus.simu.scenes.fixed:
         scenes = corpus.fixed(split, 1, setting)
         sounds = RenderedSet.of(setting, scenes, corpus, corpus.bank(split), split, corpus.simu.scenes.seconds)
@@ -109,7 +109,7 @@ def main() -> None:
         "training": "egs/released/release.sh", "seed": settings.seed, "arrays": learned_arrays(settings),
         "scene_seconds": settings.seconds[0], "calibration": {"temperature": temperature, "error": error},
     }  # fmt: skip
-    save_trained(load_training(args.training, corpus)[0].clap, clap_conf(settings), args.out, **about)
+    save_trained(load_training(args.training, corpus).clap, clap_conf(settings), args.out, **about)
     (args.out / "vocabulary.txt").write_text("\n".join(vocabulary(corpus.data)) + "\n", encoding="utf-8")
     wave, made_of = example(corpus.data, corpus.dump)
     soundfile.write(args.out / "example.flac", wave, SAMPLE_RATE, subtype="PCM_16")
