@@ -98,16 +98,17 @@ def save_model(
 
 def save_trained(clap: SpatialClap, conf: dict, folder: Path, **about) -> None:
     """Write a model directory of what `clap` has beyond what Python packages carry: weights that building it from
-    `conf` gives are left out, whatever a mean over epochs did to their last bits; others are kept in half precision.
+    `conf` gives are left out, whatever a mean over epochs did to their last bits; others are kept, in half precision
+    but for statistics.
 
     DataError for a model with parts of other origin, and when `folder` exists.
     """
     conf = _from_packages({**conf, "frozen": []}, folder)
     built, state = SpatialClap(**conf), {}
-    given = built.state_dict()
+    given, learned = built.state_dict(), dict(built.named_parameters())
     for name, value in clap.state_dict().items():
         if not torch.allclose(value.cpu(), given[name], rtol=1e-5, atol=1e-7):
-            state[name] = (value.half() if value.is_floating_point() else value).cpu().contiguous()
+            state[name] = (value.half() if name in learned else value).cpu().contiguous()
     with new_folder(folder) as temporary:
         weights = temporary / "model.safetensors"
         save_file(require_weights(state, weights), weights, metadata={"format": "pt"})
