@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from spclap.data.progress import progress
-from spclap.inference import Heard
+from spclap.listening import Heard
 from spclap.search import Index
 from spclap.search.listing import File, Listing
 from spclap.search.shards import MOST, Shards, Windows, windows_of, write_shard

@@ -127,7 +127,7 @@ class Listener:
         parts = self._windows(stream, window, hop)
         pool = _Pool(self.clap.dim)
         while batch := list(islice(parts, AT_ONCE)):
-            for heard in self._hear(batch, [array]):
+            for heard in self.hear(batch, [array]):
                 pool.add(heard)
                 yield heard
         if pool.doubt:
@@ -140,19 +140,20 @@ class Listener:
                 bar.update(part.end - bar.n)
 
     @torch.inference_mode()
-    def _hear(self, batch: list[Window], arrays: list[Array]) -> list[Heard]:
-        """Windows heard by `arrays`, that of each or one for all."""
-        rows = [row for row, part in enumerate(batch) if part.audio is not None]
-        found = iter(())
-        if rows:
-            stereo = torch.from_numpy(np.stack([batch[row].audio for row in rows]))
+    def hear(self, parts: Sequence[Window], arrays: Sequence[Array]) -> list[Heard]:
+        """Windows of one length or several, heard by `arrays`, that of each or one for all."""
+        found = [(None, False, "")] * len(parts)
+        for length in sorted({part.audio.shape[1] for part in parts if part.audio is not None}):
+            rows = [row for row, part in enumerate(parts) if part.audio is not None and part.audio.shape[1] == length]
+            stereo = torch.from_numpy(np.stack([parts[row].audio for row in rows]))
             own = arrays if len(arrays) == 1 else [arrays[row] for row in rows]
             vectors = self.clap.embed_audio(stereo.to(self.device), own).float().cpu().numpy()
-            found = iter(zip(vectors, self._presence(stereo, own).tolist(), doubts(stereo), strict=True))
-        heard = ((None, False, "") if part.audio is None else next(found) for part in batch)
+            heard = zip(vectors, self._presence(stereo, own).tolist(), doubts(stereo), strict=True)
+            for row, one in zip(rows, heard, strict=True):
+                found[row] = one
         return [
             Heard(part.start, part.end, vector, part.energy, some, doubt)
-            for part, (vector, some, doubt) in zip(batch, heard, strict=True)
+            for part, (vector, some, doubt) in zip(parts, found, strict=True)
         ]
 
     @either_rate
@@ -177,7 +178,7 @@ class Listener:
         parts = self._parts(recordings, sampling_rate)
         while batch := list(islice(parts, AT_ONCE)):
             rows, windows_ = zip(*batch, strict=True)
-            heard = self._hear(list(windows_), arrays if len(arrays) == 1 else [arrays[row] for row in rows])
+            heard = self.hear(windows_, arrays if len(arrays) == 1 else [arrays[row] for row in rows])
             for row, one in zip(rows, heard, strict=True):
                 pools[row].add(one)
         for row, pool in enumerate(pools):

@@ -18,7 +18,8 @@ from small_clap import ANY_ARRAY, small_clap
 from spclap import cli
 from spclap.data.lock import lock_folder
 from spclap.errors import DataError
-from spclap.inference import Heard, SpatialCLAP
+from spclap.inference import SpatialCLAP
+from spclap.listening import Heard
 from spclap.search import Index, build, update
 from spclap.search.hearing import ahead
 from spclap.search.listing import File, Listing
@@ -67,7 +68,7 @@ def same_as_the_model(index: Index, model: SpatialCLAP, names: set[str], array: 
     assert {hit.path for hit in hits} == {str(folder / name) for name in names}
     query = np.ones(index.listing.dim) / np.sqrt(index.listing.dim)
     for name in names:
-        expected = [one for one in model.listen(folder / name, window=window, array=array) if one.vector is not None]
+        expected = [one for one in model.windows(folder / name, window=window, array=array) if one.vector is not None]
         found = sorted((hit for hit in hits if hit.path == str(folder / name)), key=lambda hit: hit.start)
         assert [(hit.start, hit.end, hit.something) for hit in found] == [
             (one.start, one.end, one.something) for one in expected

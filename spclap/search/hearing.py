@@ -1,21 +1,19 @@
 """Windows of many recordings, heard in batches whatever the length of each, and read ahead in a thread."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
 from spclap.data.audio import Window, windows
 from spclap.data.progress import progress
 from spclap.data.stream import open_stream
 from spclap.errors import DataError
-from spclap.inference import Heard, SpatialCLAP
-from spclap.model.recognise import Presence
+from spclap.inference import SpatialCLAP
+from spclap.listening import Heard
 from spclap.space.array import Array
 
 AT_ONCE = 16  # windows; more take more time each on a CPU, and more memory
@@ -29,10 +27,10 @@ def hear(
 ) -> Iterator[tuple[Path, list[Heard] | DataError]]:
     """Each file with its windows of `window` s that are not silent, or with what is wrong with it; files: path -> size
     in bytes."""
-    presence, heard = Presence(), []
+    heard = []
     with progress(total=sum(files.values()), desc="hearing", unit="B", unit_scale=True) as bar:
         for batch in _batches(ahead(_parts(model, files, window, bar), AHEAD)):
-            found = _heard(model, presence, [part for _, part in batch if isinstance(part, Window)], array)
+            found = iter(model.hear([part for _, part in batch if isinstance(part, Window)], [array]))
             for path, part in batch:
                 if isinstance(part, Window):
                     heard.append(next(found))
@@ -71,20 +69,6 @@ def _batches(parts: Iterable[tuple[Path, Part]]) -> Iterator[list[tuple[Path, Pa
             yield batch
             batch, count = [], 0
     yield batch
-
-
-@torch.inference_mode()
-def _heard(model: SpatialCLAP, presence: Presence, parts: Sequence[Window], array: Array) -> Iterator[Heard]:
-    """Windows, which may be of several lengths."""
-    found: dict[int, Heard] = {}
-    lengths = np.array([part.audio.shape[1] for part in parts])
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length).tolist()
-        stereo = torch.from_numpy(np.stack([parts[row].audio for row in rows]))
-        vectors = model.clap.embed_audio(stereo.to(model.device), [array]).float().cpu().numpy()
-        for row, vector, some in zip(rows, vectors, presence(stereo, [array]).tolist(), strict=True):
-            found[row] = Heard(parts[row].start, parts[row].end, vector, parts[row].energy, some)
-    return iter([found[row] for row in range(len(parts))])
 
 
 def ahead(items: Iterator[Item], most: int) -> Iterator[Item]:

@@ -14,7 +14,7 @@ from safetensors.torch import save
 
 from spclap.data.files import atomic_path
 from spclap.errors import DataError
-from spclap.inference import Heard
+from spclap.listening import Heard
 
 SUFFIX = ".safetensors"
 MOST = 2**16  # windows of a shard, about, when shards are joined: 67 MB of 510 dimensions

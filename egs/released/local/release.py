@@ -4,6 +4,8 @@ import argparse
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import soundfile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from spclap.bin import run_main
-from spclap.data.datadir import load_datadir
+from spclap.data.datadir import Clip, load_datadir
 from spclap.engine.clap import clap_conf, learned_arrays
 from spclap.engine.trained import arguments, load_training
 from spclap.errors import DataError
@@ -19,6 +21,7 @@ from spclap.evaluate.calibration import calibration_error, fit_temperature
 from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.frozen import RenderedSet
 from spclap.evaluate.protocols import Embeddings
+from spclap.inference import SpatialCLAP
 from spclap.model.checkpoints import save_trained
 from spclap.model.folders import write_sums
 from spclap.scene.corpus import Corpus
@@ -30,7 +33,7 @@ from spclap.space.wording import TEMPLATE
 
 LOCAL = Path(__file__).parent
 EXAMPLE = {"left": "dog", "right": "rain"}  # of clips in the public domain
-EXAMPLE_SECONDS = 3.0
+EXAMPLE_SECONDS, PEAK = 3.0, 0.5
 NO_MODELS = ("| ceiling |", "| direct_sound |")
 
 
@@ -64,23 +67,31 @@ def licences(data: Path) -> dict[str, tuple[str, str]]:
     return {clip: (split, licence) for clip, split, licence, *_ in cells[1:]}
 
 
-def example(data: Path, dump: Path) -> tuple[np.ndarray, list[str]]:
-    """A scene of two sounds at two places (samples, 2), and the clips that it is made of."""
+def examples(data: Path, dump: Path) -> Iterator[tuple[np.ndarray, tuple[Clip, ...]]]:
+    """Scenes of two sounds at two places (2, samples), and the clips in the public domain that they are made of."""
     corpus = Corpus(data, dump)
-    free = {clip for clip, (_, licence) in licences(data).items() if licence == "CC0"}
-    bank, clips = corpus.bank("train"), [clip for clip in load_datadir(data / "train") if clip.id in free]
-    room, sources = bank.rooms([corpus.simu.scenes.rooms])[0], []
-    for direction, label in EXAMPLE.items():
-        if not (fitting := [clip for clip in clips if clip.labels[0] == label]):
-            raise DataError(f"{data}: no clip of `{label}` under CC0 for the example")
-        row = int(bank.rows(room, direction)[0])
-        azimuth = float(bank.table.azimuth[row])
-        clip = fitting[0]
-        sources.append(Source(clip.id, clip.captions[0], clip.labels, row, direction, azimuth, 0.0, 0.0))
-    wave = render(
-        Scene("example", room, tuple(sources)), corpus.pack("train"), bank, round(EXAMPLE_SECONDS * SAMPLE_RATE)
-    )
-    return wave.T.numpy() * 0.5 / float(wave.abs().max()), [source.clip for source in sources]
+    free = {clip for clip, (split, licence) in licences(data).items() if licence == "CC0" and split == "train"}
+    bank, pack = corpus.bank("train"), corpus.pack("train")
+    room = bank.rooms([corpus.simu.scenes.rooms])[0]
+    rows = [int(bank.rows(room, direction)[0]) for direction in EXAMPLE]
+    clips = [clip for clip in load_datadir(data / "train") if clip.id in free]
+    for pair in product(*([clip for clip in clips if clip.labels[0] == label] for label in EXAMPLE.values())):
+        at = [(row, direction, float(bank.table.azimuth[row])) for row, direction in zip(rows, EXAMPLE, strict=True)]
+        sources = [Source(c.id, c.captions[0], c.labels, *where, 0.0, 0.0) for c, where in zip(pair, at, strict=True)]
+        yield (
+            render(Scene("example", room, tuple(sources)), pack, bank, round(EXAMPLE_SECONDS * SAMPLE_RATE)).numpy(),
+            pair,
+        )
+
+
+def example(model: SpatialCLAP, data: Path, dump: Path) -> tuple[np.ndarray, list[str]]:
+    """The first of `examples` in which a model names both sounds (samples, 2), and its clips."""
+    for wave, clips in examples(data, dump):
+        wave *= PEAK / np.abs(wave).max()
+        named = [model.classify(wave, model.vocabulary, where=where, sampling_rate=SAMPLE_RATE)[0] for where in EXAMPLE]
+        if [best["label"] for best in named] == [clip.captions[0] for clip in clips]:
+            return wave.T, [clip.id for clip in clips]
+    raise DataError(f"{data}: no clips of {' and '.join(EXAMPLE.values())} under CC0 that the model names")
 
 
 def only_tables(text: str) -> str:
@@ -111,7 +122,8 @@ def main() -> None:
     }  # fmt: skip
     save_trained(load_training(args.training, corpus).clap, clap_conf(settings), args.out, **about)
     (args.out / "vocabulary.txt").write_text("\n".join(vocabulary(corpus.data)) + "\n", encoding="utf-8")
-    wave, made_of = example(corpus.data, corpus.dump)
+    write_sums(args.out)
+    wave, made_of = example(SpatialCLAP.from_pretrained(args.out), corpus.data, corpus.dump)
     soundfile.write(args.out / "example.flac", wave, SAMPLE_RATE, subtype="PCM_16")
     sources = (corpus.data / "SOURCES.md").read_text(encoding="utf-8")
     (args.out / "SOURCES.md").write_text(sources, encoding="utf-8")
