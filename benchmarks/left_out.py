@@ -5,7 +5,7 @@ In turn a fifth of the kinds is left out of the scenes that a finished training 
 others, and asked about clips of the test split of these kinds alone, beside what the finished training, which knows
 them, is asked of all kinds. Masks are those of the finished training. Clips of another corpus (--clips, a pattern of
 their ids) have no part in it, since they may be of the same kinds by other names.
-python benchmarks/left_out.py exp/twin/released/seed0/scl --data data/twin --dump dump/twin --clips '[1-5]-*'
+python benchmarks/left_out.py exp/twin/released/seed0/named_scl --data data/twin --dump dump/twin --clips '[1-5]-*'
 """
 
 import argparse

@@ -102,7 +102,7 @@ def only_tables(text: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("training", type=Path, help="such as exp/released/released/seed0/scl")
+    parser.add_argument("training", type=Path, help="such as exp/released/released/seed0/named_scl")
     parser.add_argument("twin", type=Path, help="the same, trained without the clips of its figures")
     parser.add_argument(
         "--tables", type=Path, required=True, help="folder of the twin's binding.md, arrays.md, kinds.md"
