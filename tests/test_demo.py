@@ -85,9 +85,7 @@ def test_captions_of_an_example_put_every_sound_at_every_place():
         "a drum beats on the left side, and a bird chirps on the right side",
     ]
     assert len(set(three.captions)) == 6
-    assert (
-        three.captions[0] == "a bell rings on the left side, a bird chirps in front, and a drum beats on the right side"
-    )
+    assert three.captions[0] == "a bell rings on the left side, wind howls in front, and a drum beats on the right side"
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

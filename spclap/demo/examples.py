@@ -40,9 +40,9 @@ EXAMPLES = (
     Example("a bird left, a drum right", "pair:0.17", (("bird", 1, "left"), ("drum", 1, "right"))),
     Example("a bell left, a bird front-right", "sphere:0.0875", (("bell", 1, "left"), ("bird", 1, "front-right"))),
     Example(
-        "a bell left, a bird in front, a drum right",
+        "a bell left, wind in front, a drum right",
         "ortf",
-        (("bell", 1, "left"), ("bird", 1, "front"), ("drum", 1, "right")),
+        (("bell", 1, "left"), ("wind", 1, "front"), ("drum", 1, "right")),
     ),
 )
 
