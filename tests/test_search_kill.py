@@ -22,10 +22,12 @@ DIM = 16
 # in processes of their own. A step is a file that gets its name or is removed.
 PROGRAM = """
 import os, signal, sys
+import torch
 from pathlib import Path
 from spclap.search import build, shards, update
 from spclap.inference import SpatialCLAP
 
+torch.set_num_threads(1)  # threads of OpenMP do not outlive a fork
 library, folder, out = map(Path, sys.argv[1:])
 model = SpatialCLAP.from_pretrained(folder)
 build.SHARD, shards.FEW = 2, 2
