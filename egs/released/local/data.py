@@ -49,8 +49,12 @@ def esc50(folder: Path, conf: dict[str, Any]) -> tuple[dict[str, list[Clip]], di
         folds[int(row["fold"])].append(stage.to_clip(row, folder, captions))
     path, columns = folder / "meta" / "origins.csv", ("filename", "licence", "origin")
     head, lines = read_csv(path, columns, "it says who made each clip")
-    origins = [dict(zip(head, cells, strict=False)) for _, cells in lines]
-    known = {Path(row["filename"]).stem: (row["licence"], row["origin"]) for row in origins}
+    known = {}
+    for line, cells in lines:
+        row = dict(zip(head, cells, strict=False))
+        if not all(row.get(name) for name in columns):
+            raise DataError(f"{path}:{line}: needs {', '.join(columns)}; got {row}")
+        known[Path(row["filename"]).stem] = row["licence"], row["origin"]
     return stage.split_clips(folds, parse(stage.EscConf, conf, "esc50")), known
 
 
