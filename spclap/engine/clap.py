@@ -92,6 +92,8 @@ class ClapTraining(ClapModel):
     def losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
         with self.autocast("maps"):
             batch = self.heard(batch)
+        if self.training and (scores := class_scores(self.clap)):
+            scores.learn(*batch.heard)
         loss, stats = self.losses_of(batch)
         if self.renaming:
             stats["names"], _ = self.losses_of(self.renaming(batch))

@@ -51,7 +51,7 @@ class ContentBlocks(nn.Module):
     def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         """(N, directions, inputs) and shares of the energy (N, directions) -> (N, dim)."""
         level = (share + 1e-4).log().unsqueeze(-1)
-        called = [self.classes(content, share)] if self.classes else []
+        called = [self.classes(content)] if self.classes else []
         blocks = self.projection(torch.cat([self.norm(content), *called, level], dim=-1)) * F.softplus(self.gate(level))
         return blocks.flatten(1)
 

@@ -9,8 +9,9 @@ HEARD = 0.1  # share of the energy of a recording above which something sounds a
 
 
 class ClassScores(nn.Module):
-    """Scores of classes, each standardised by what it is on average where something sounds, so that a general class
-    such as music counts no more than others. The averages are those of all that is heard in training.
+    """Scores of classes, standardised twice: against the other classes of the same sound, since near silence all of
+    them are far below those of anything else, and by what each is on average where something sounds, so that a general
+    class such as music counts no more than others. The averages are those that `learn` was given.
 
     Args: weight (classes, inputs) and bias of the classifier.
     """
@@ -27,16 +28,19 @@ class ClassScores(nn.Module):
     def deviation(self) -> torch.Tensor:
         return self.variance.clamp_min(1e-6).sqrt()
 
-    def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        """(N, directions, inputs) and shares of the energy (N, directions) -> (N, directions, classes)."""
-        scores = F.linear(content.float(), self.weight, self.bias)
-        if self.training:
-            self.learn(scores.detach()[share > HEARD])
-        standard = (scores - self.mean) / self.deviation
-        return standard - standard.mean(dim=-1, keepdim=True)
+    def relative(self, content: torch.Tensor) -> torch.Tensor:
+        """(..., inputs) -> (..., classes), of mean 0 and deviation 1 over the classes."""
+        return F.layer_norm(self._scores(content), (self.count,))
 
-    def learn(self, scores: torch.Tensor) -> None:
-        """Take (K, classes) into the averages."""
+    def forward(self, content: torch.Tensor) -> torch.Tensor:
+        """(..., inputs) -> (..., classes)."""
+        return (self.relative(content) - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def learn(self, content: torch.Tensor, share: torch.Tensor) -> None:
+        """Take (N, directions, inputs) into the averages, where shares of the energy (N, directions) say that something
+        sounds. What was made by `changed` must not be: deviations grow by it, and it by deviations."""
+        scores = self.relative(content[share > HEARD])
         if not len(scores):
             return
         self.seen += len(scores)
@@ -45,19 +49,20 @@ class ClassScores(nn.Module):
         self.mean += part * away
 
     def changed(self, content: torch.Tensor, classes: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        """Contents (K, inputs) changed into others that are of these classes (K,), `strength` (K,) deviations above
-        average, and no more of the `FORMER` classes that they were most of."""
+        """Contents (K, inputs) changed into others that are of these classes (K,), about `strength` (K,) deviations
+        above average, and no more of the `FORMER` classes that they were most of."""
         for _ in range(FORMER):
-            standard = (F.linear(content, self.weight, self.bias) - self.mean) / self.deviation
-            score, former = standard.max(dim=1)
+            score, former = self(content).max(dim=1)
             content = self._moved(content, former, -score.clamp_min(0))
-        standard = (F.linear(content, self.weight, self.bias) - self.mean) / self.deviation
-        missing = strength - standard.gather(1, classes[:, None])[:, 0]
+        missing = strength - self(content).gather(1, classes[:, None])[:, 0]
         return self._moved(content, classes, missing.clamp_min(0)).clamp_min(0)
 
+    def _scores(self, content: torch.Tensor) -> torch.Tensor:
+        return F.linear(content.float(), self.weight, self.bias)
+
     def _moved(self, content: torch.Tensor, classes: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
-        """Contents whose score of a class is `by` deviations above what it was, moved along what its weights have
-        beyond the mean of all classes."""
-        centred = self.weight - self.weight.mean(dim=0)
-        way, own = centred[classes], self.weight[classes]
-        return content + way * (by * self.deviation[classes] / (way * own).sum(dim=1))[:, None]
+        """Contents whose score of a class is some deviations above what it was, `by` if the spread over classes stays,
+        moved along what its weights have beyond the mean of all classes."""
+        way = (self.weight - self.weight.mean(dim=0))[classes]
+        spread = self._scores(content).std(dim=1, correction=0)
+        return content + way * (by * self.deviation[classes] * spread / way.square().sum(dim=1))[:, None]

@@ -349,9 +349,9 @@ MUTATIONS = [Mutation(*fields) for fields in (
     # words for kinds without a clip, drawn lengths, what packages carry
     ("model/class_scores.py", "(1 - part) * away.square()", "0 * away.square()", "means that differ are no spread",
      "test_class_scores.py"),
-    ("model/class_scores.py", "return standard - standard.mean(dim=-1, keepdim=True)", "return standard",
-     "loud is like every class", "test_class_scores.py"),
-    ("model/class_scores.py", "scores.detach()[share > HEARD]", "scores.detach()[share > -1]", "silence counts, too",
+    ("model/class_scores.py", "return F.layer_norm(self._scores(content), (self.count,))", "return self._scores(content)",
+     "near silence every class is far below its average", "test_class_scores.py"),
+    ("model/class_scores.py", "content[share > HEARD]", "content[share > -1]", "silence counts, too",
      "test_class_scores.py"),
     ("engine/renamed.py", "content[at] = self.scores", "content[at[0], 0] = self.scores", "all that is renamed is left",
      "test_class_scores.py"),
