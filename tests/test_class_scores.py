@@ -6,10 +6,11 @@ import torch
 
 from spclap.engine.batches import Batch, FreshScenes
 from spclap.engine.clap import ClapTraining, class_scores
-from spclap.engine.renamed import STRENGTH, Renaming, said
+from spclap.engine.renamed import STRENGTH, Names, Renaming
 from spclap.errors import DataError
-from spclap.model.class_scores import HEARD, ClassScores
+from spclap.model.class_scores import HEARD, LOUDNESS, SHARPNESS, ChosenClasses, ClassScores
 from spclap.model.spatial_clap import SpatialClap
+from spclap.model.text_encoder import HFText
 from spclap.scene.meaning import caption_width, fits, statements
 from spclap.space.directions import DIRECTIONS, PHRASES
 
@@ -72,7 +73,7 @@ def heard(corpus) -> Batch:
 
 
 def test_renamed_scenes_sound_as_they_are_told(scores, heard):
-    names = [f"Noise {number}, sound {number} (thing)" for number in range(CLASSES)]
+    names = Names([f"Noise {number}, sound {number} (thing)" for number in range(CLASSES)])
     renamed = Renaming(scores, names)(heard)
     scenes = list(dict.fromkeys(scene.id for scene in heard.scenes))
     assert [scene.id for scene in renamed.scenes] == scenes and len(renamed) == 5
@@ -94,13 +95,40 @@ def test_renamed_scenes_sound_as_they_are_told(scores, heard):
 
 
 def test_names_are_words():
-    assert said("Baby cry, infant cry") == ["baby cry", "infant cry"]
-    assert said("Whimper (dog)") == ["whimper"] and said("Roaring cats (lions, tigers)") == ["roaring cats"]
+    names = Names(["Baby cry, infant cry", "Whimper (dog)", "Roaring cats (lions, tigers)"])
+    assert names.words == [["baby cry", "infant cry"], ["whimper"], ["roaring cats"]]
+    assert set(names.captions(0)) == {f"{start}{cry}" for start in ("", "the sound of ") for cry in names.words[0]}
+
+
+def test_vectors_of_names_are_the_means_of_their_captions():
+    encoder, names = HFText(train_layers=2).train(), Names(["Baby cry, infant cry", "Dog"])
+    found = names.vectors(encoder)
+    assert encoder.training  # and dropout had no part in it
+    with torch.no_grad():
+        for vector, number in zip(found, (0, 1), strict=True):
+            own = [encoder.eval()(encoder.tokenize([caption]))[0] for caption in names.captions(number)]
+            mean = torch.stack([one / one.norm() for one in own]).sum(dim=0)
+            torch.testing.assert_close(vector, mean / mean.norm(), atol=1e-5, rtol=1e-4)
+
+
+def test_before_learning_sounds_and_captions_are_as_near_as_scores_and_names(scores):
+    """With blocks that have room for all classes but the one that the others determine."""
+    names = torch.nn.functional.normalize(torch.randn(CLASSES, 7, generator=torch.Generator().manual_seed(2)), dim=1)
+    size, captions = CLASSES, names + 0.01
+    heard, read = scores.vectors(size), ChosenClasses(scores, names, size)
+    sounds = torch.nn.functional.normalize(scores(torch.rand(9, INPUTS)), dim=1)
+    choice = np.exp(SHARPNESS * torch.nn.functional.normalize(captions, dim=1).numpy() @ names.numpy().T)
+    choice = choice / choice.sum(axis=1, keepdims=True) - 1 / CLASSES
+    wanted = sounds.numpy() @ (choice / np.linalg.norm(choice, axis=1, keepdims=True)).T
+    with torch.no_grad():
+        np.testing.assert_allclose(heard(sounds) @ read(captions).T / LOUDNESS**2, wanted, atol=1e-4)
+    with pytest.raises(ValueError, match="tells 12 classes apart"):
+        scores.vectors(13)
 
 
 def test_names_need_class_scores():
     with pytest.raises(DataError, match="classes: true"):
-        Renaming(None, ["a"])
+        Renaming(None, Names(["a"]))
 
 
 def test_a_training_learns_from_names_too(corpus):
@@ -130,7 +158,8 @@ def test_a_training_learns_from_names_too(corpus):
 
 def test_averages_stay_when_much_is_changed(scores, heard):
     """Changed scenes once took part in the averages, which made them stronger, and so on beyond all limits."""
-    renaming, before = Renaming(scores, [f"noise {number}" for number in range(CLASSES)]), scores.deviation.clone()
+    renaming = Renaming(scores, Names([f"noise {number}" for number in range(CLASSES)]))
+    before = scores.deviation.clone()
     for _ in range(30):
         heard = renaming(heard)
     torch.testing.assert_close(scores.deviation, before)

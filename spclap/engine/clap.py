@@ -16,14 +16,14 @@ from spclap.engine.batches import Batch, FixedScenes, FreshScenes
 from spclap.engine.heard import HeardScenes, Hearing, PooledScenes
 from spclap.engine.made import tokenizer
 from spclap.engine.precision import kinds_in_bfloat16
-from spclap.engine.renamed import Renaming
+from spclap.engine.renamed import Names, Renaming
 from spclap.engine.scene_model import SceneModel
 from spclap.engine.scene_task import SceneTask, scenes_of_batch
 from spclap.errors import DataError
 from spclap.evaluate.embedder import OfClap
 from spclap.evaluate.protocols import Embeddings, assignment, retrieval
-from spclap.model.blocks import ClauseTargets, distance, places_of
-from spclap.model.class_scores import ClassScores
+from spclap.model.blocks import ClauseTargets, block_size, distance, places_of
+from spclap.model.class_scores import ChosenClasses, ClassScores
 from spclap.model.content_encoder import yamnet_classes
 from spclap.model.loss import gather, symmetric_info_nce
 from spclap.model.spatial_clap import SpatialClap, build
@@ -68,9 +68,12 @@ class ClapTraining(ClapModel):
     ):  # fmt: skip
         super().__init__(kinds)
         self.names_weight = names_weight
-        self.renaming = Renaming(class_scores(clap), yamnet_classes()[0]) if names_weight else None
         self.clap, self.clause_weight = clap, clause_weight
-        sizes = {"inputs": clap.text_encoder.dim, "dim": clap.dim}
+        scores = class_scores(clap)
+        names = Names(yamnet_classes()[0]) if scores else None
+        called = scores and ChosenClasses(scores, names.vectors(clap.text_encoder), block_size(clap.dim))
+        self.renaming = Renaming(scores, names) if names_weight else None
+        sizes = {"inputs": clap.text_encoder.dim, "dim": clap.dim, "called": called}
         self.clauses = build("clause_weight", ClauseTargets, sizes) if clause_weight else None
 
     def targets(self, told: list[tuple]) -> torch.Tensor:

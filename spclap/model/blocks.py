@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spclap.model.class_scores import ClassScores
+from spclap.model.class_scores import ChosenClasses, ClassScores
 from spclap.space.directions import DIRECTIONS
 
 DIRECTION_COUNT = len(DIRECTIONS)
@@ -46,14 +46,17 @@ class ContentBlocks(nn.Module):
         super().__init__()
         self.classes, self.norm = classes, nn.LayerNorm(inputs)
         self.projection = projection(inputs + (classes.count if classes else 0) + 1, block_size(dim), dim)
+        self.called = classes.vectors(block_size(dim)) if classes else None
         self.gate = projection(1, 1, 16)
 
     def forward(self, content: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         """(N, directions, inputs) and shares of the energy (N, directions) -> (N, dim)."""
         level = (share + 1e-4).log().unsqueeze(-1)
-        called = [self.classes(content)] if self.classes else []
-        blocks = self.projection(torch.cat([self.norm(content), *called, level], dim=-1)) * F.softplus(self.gate(level))
-        return blocks.flatten(1)
+        scores = self.classes(content) if self.classes else content[..., :0]
+        blocks = self.projection(torch.cat([self.norm(content), scores, level], dim=-1))
+        if self.classes:
+            blocks = blocks + self.called(F.normalize(scores, dim=-1))
+        return (blocks * F.softplus(self.gate(level))).flatten(1)
 
 
 class TextHead(nn.Module):
@@ -127,17 +130,18 @@ class ClauseTargets(nn.Module):
     Telling a scene from its swap is a saddle: audio has no gradient for it before text tells the two captions apart,
     and the other way round. Simulated scenes know their parts: each source's caption without a place, projected, is
     put into the block of its direction. These vectors tell scene and swap apart from the first step on. One whose
-    place is not said is put into all blocks, with the same length in all.
+    place is not said is put into all blocks, with the same length in all. `called`, if the audio has class scores.
     """
 
-    def __init__(self, inputs: int, dim: int):
+    def __init__(self, inputs: int, dim: int, called: ChosenClasses | None = None):
         super().__init__()
-        self.projection = projection(inputs, block_size(dim), dim)
+        self.projection, self.called = projection(inputs, block_size(dim), dim), called
 
     def forward(self, contents: torch.Tensor, items: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Pooled captions of sources (K, inputs), items (K,) they belong to, how much of each is put where (K,
         directions) -> (N, dim)."""
-        blocks = places.unsqueeze(2) * self.projection(contents).unsqueeze(1)
+        told = self.projection(contents) + (self.called(contents) if self.called else 0)
+        blocks = places.unsqueeze(2) * told.unsqueeze(1)
         return blocks.new_zeros(int(items.max()) + 1, *blocks.shape[1:]).index_add(0, items, blocks).flatten(1)
 
 

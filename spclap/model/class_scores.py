@@ -5,6 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 
 FORMER = 3  # classes that a changed content was
+LOUDNESS = 10.0  # length of the block of a sound before anything is learned; what `projection` gives begins below 2
+SHARPNESS = 40.0  # of the choice of classes by the cosines of their names with a caption
 HEARD = 0.1  # share of the energy of a recording above which something sounds at a direction
 
 
@@ -23,6 +25,17 @@ class ClassScores(nn.Module):
         self.register_buffer("bias", bias.clone())
         for name, value in (("seen", torch.zeros(())), ("mean", bias * 0), ("variance", bias * 0 + 1)):
             self.register_buffer(name, value)
+
+    def vectors(self, size: int) -> nn.Linear:
+        """Scores -> a block of `size`, to be learned. It begins with the directions in which the classifier tells its
+        classes apart most, so that blocks are as near to each other as scores are. ValueError for too many."""
+        if not size <= min(self.weight.shape):
+            raise ValueError(f"blocks of {size} dimensions, the content encoder tells {self.count} classes apart")
+        apart = F.normalize(self.weight - self.weight.mean(dim=0), dim=1)
+        layer = nn.Linear(self.count, size, bias=False)
+        with torch.no_grad():
+            layer.weight.copy_(LOUDNESS * torch.linalg.svd(apart, full_matrices=False).U[:, :size].T)
+        return layer
 
     @property
     def deviation(self) -> torch.Tensor:
@@ -66,3 +79,22 @@ class ClassScores(nn.Module):
         way = (self.weight - self.weight.mean(dim=0))[classes]
         spread = self._scores(content).std(dim=1, correction=0)
         return content + way * (by * self.deviation[classes] * spread / way.square().sum(dim=1))[:, None]
+
+
+class ChosenClasses(nn.Module):
+    """Captions -> blocks, as `ClassScores.vectors` of a soft choice of classes by their names. Before anything is
+    learned, captions and sounds are as near to each other as names of classes and scores make them.
+
+    Args: scores; names (classes, inputs), unit vectors of the text encoder; size of a block.
+    """
+
+    def __init__(self, scores: ClassScores, names: torch.Tensor, size: int):
+        super().__init__()
+        self.choice, self.vectors = nn.Linear(names.shape[1], scores.count, bias=False), scores.vectors(size)
+        with torch.no_grad():
+            self.choice.weight.copy_(SHARPNESS * names)
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(K, inputs) -> (K, size)."""
+        chosen = self.choice(F.normalize(pooled.float(), dim=-1)).softmax(dim=-1)
+        return self.vectors(F.normalize(chosen - chosen.mean(dim=-1, keepdim=True), dim=-1))
