@@ -1,11 +1,14 @@
 """Small recordings, rooms and data directories that tests share."""
 
+import importlib
 import os
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 from programs import ROOT, run
+from stage0 import MODULES
 
 from spclap.data.datadir import Clip, write_splits
 from spclap.data.pack import ClipPack, write_pack
@@ -79,3 +82,16 @@ def corpus(tmp_path_factory, clips) -> Corpus:
         ended = run(f"spclap.bin.{program}", *arguments)
         assert ended.returncode == 0, ended.stderr
     return Corpus(root / "data", root / "dump")
+
+
+@pytest.fixture
+def stage_zero(monkeypatch):
+    """Imports a module of egs/<name>/local as the program itself would."""
+
+    def load(name: str, module: str):
+        monkeypatch.syspath_prepend(ROOT / "egs" / name / "local")
+        return importlib.import_module(module)
+
+    yield load
+    for known in MODULES:
+        sys.modules.pop(known, None)

@@ -1,11 +1,9 @@
-"""Stage 0 of the three corpora: splits, captions, and what happens when something cannot be had."""
+"""Stage 0 of mini and synth: splits, captions, and what happens when something cannot be had."""
 
 import csv
 import hashlib
-import importlib
 import logging
 import re
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,37 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from programs import ROOT
+from stage0 import load_splits, run_stage_zero
 
 from spclap.data.config import load_config
-from spclap.data.datadir import load_datadir
+from spclap.data.datadir import SPLITS
 from spclap.errors import DataError
-
-ROOT = Path(__file__).parents[1]
-SPLITS = ("train", "valid", "test")
-MODULES = ("data", "packages", "archives", "sounds")
-
-
-@pytest.fixture
-def corpus(monkeypatch):
-    """Imports a module of egs/<name>/local as the program itself would."""
-
-    def load(name: str, module: str):
-        monkeypatch.syspath_prepend(ROOT / "egs" / name / "local")
-        return importlib.import_module(module)
-
-    yield load
-    for known in MODULES:
-        sys.modules.pop(known, None)
-
-
-def run(program: str, *options) -> subprocess.CompletedProcess:
-    """Run egs/<program>/local/data.py from the repository."""
-    command = [sys.executable, f"egs/{program}/local/data.py", *map(str, options)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def load_splits(folder: Path) -> dict:
-    return {split: load_datadir(folder / split) for split in SPLITS}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,9 +28,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def mini(corpus, tmp_path, monkeypatch):
+def mini(stage_zero, tmp_path, monkeypatch):
     """(module, fill): `fill(n)` puts n sounds into tmp_path/cache, each of which holds its name, and lists them so."""
-    data = corpus("mini", "data")
+    data = stage_zero("mini", "data")
 
     def fill(count: int) -> None:
         (tmp_path / "cache" / "audio").mkdir(parents=True)
@@ -222,7 +195,7 @@ def synth(tmp_path_factory):
     overlay = folder / "tiny.yaml"
     overlay.write_text("variants: {train: 3, valid: 1, test: 2}\nseconds: 0.5\n")
     options = ["--out", folder / "out", "--conf", "egs/synth/conf/data.yaml", overlay]
-    result = run("synth", *options)
+    result = run_stage_zero("synth", *options)
     assert result.returncode == 0, result.stderr
     return folder / "out", options
 
@@ -247,7 +220,7 @@ def test_synth_is_deterministic_and_repairs_itself(synth):
     times = {path: path.stat().st_mtime_ns for path in (folder / "audio").iterdir()}
     gone = sorted((folder / "audio").glob("*.wav"))[5]
     gone.unlink()
-    assert run("synth", *options).returncode == 0
+    assert run_stage_zero("synth", *options).returncode == 0
     assert contents(folder) == before
     kept = {path: path.stat().st_mtime_ns for path in times if path != gone and path.suffix == ".wav"}
     assert all(times[path] == time for path, time in kept.items())
@@ -260,96 +233,6 @@ def test_synth_is_deterministic_and_repairs_itself(synth):
 def test_synth_conf_is_checked(tmp_path, text, word):
     overlay = tmp_path / "o.yaml"
     overlay.write_text(text)
-    result = run("synth", "--out", tmp_path / "out", "--conf", "egs/synth/conf/data.yaml", overlay)
+    result = run_stage_zero("synth", "--out", tmp_path / "out", "--conf", "egs/synth/conf/data.yaml", overlay)
     assert result.returncode == 1 and word in result.stderr and "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
-
-
-# esc50
-
-
-@pytest.fixture
-def esc_dir(tmp_path):
-    """Four folds of three classes; 3 recordings of 2 clips per class and fold; wav named in the CSV, ogg on disk."""
-    folder = tmp_path / "esc"
-    (folder / "audio").mkdir(parents=True)
-    (folder / "meta").mkdir()
-    rows = []
-    for fold in range(1, 5):
-        for target, category in enumerate(("dog", "sea_waves", "space_ship")):
-            for recording in range(3):
-                source = 1000 * fold + 10 * target + recording
-                for take in "AB":
-                    name = f"{fold}-{source}-{take}-{target}"
-                    (folder / "audio" / f"{name}.ogg").touch()
-                    rows.append([f"{name}.wav", fold, target, category, "True", source, take])
-    with open(folder / "meta" / "esc50.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["filename", "fold", "target", "category", "esc10", "src_file", "take"])
-        writer.writerows(rows)
-    return folder
-
-
-def test_esc50_uses_the_official_folds(esc_dir, tmp_path):
-    result = run("esc50", "--esc50_dir", esc_dir, "--out", tmp_path / "out")
-    assert result.returncode == 0, result.stderr
-    assert "captions.yaml lacks space_ship" in result.stderr
-    splits = load_splits(tmp_path / "out")
-    assert {clip.id[0] for clip in splits["test"]} == {"4"} and len(splits["test"]) == 18
-    assert {clip.id[0] for clip in splits["train"]} == {"1", "2", "3"}
-    assert len(splits["train"]) + len(splits["valid"]) == 54
-    assert {clip.labels for clip in splits["valid"]} == {("dog",), ("sea_waves",), ("space_ship",)}
-    sources = {split: {clip.source for clip in clips} for split, clips in splits.items()}
-    assert not sources["train"] & sources["valid"] and not sources["train"] & sources["test"]
-    captions = {clip.labels[0]: clip.captions for clip in splits["train"]}
-    assert captions["dog"][0] == "a dog barks" and captions["space_ship"] == ("the sound of space ship",)
-    assert all(Path(clip.path).is_file() for clips in splits.values() for clip in clips)
-
-
-def test_esc50_captions_cover_all_classes():
-    captions = yaml.safe_load((ROOT / "egs/esc50/local/captions.yaml").read_text())
-    assert len(captions) == 50
-    for category, phrases in captions.items():
-        assert 3 <= len(phrases) == len(set(phrases)) and all(text == text.lower() for text in phrases), category
-
-
-HEAD = "filename,fold,category,src_file\n"
-
-
-def meta(folder: Path) -> Path:
-    return folder / "meta" / "esc50.csv"
-
-
-@pytest.mark.parametrize(
-    ("break_it", "words"),
-    [
-        (lambda d: meta(d).unlink(), ["esc50.csv: not found", "--esc50_dir", "git clone"]),
-        (lambda d: next((d / "audio").iterdir()).unlink(), ["audio", "not found, nor as .wav or .ogg", "--esc50_dir"]),
-        (lambda d: meta(d).write_text("filename,fold\n"), ["has no column category, src_file", "git clone"]),
-        (lambda d: meta(d).write_text(HEAD), ["lists no clips", "git clone"]),
-        (lambda d: meta(d).write_text(HEAD + "a.wav,1\n"), ["esc50.csv:2", "src_file"]),
-        (lambda d: meta(d).write_text(HEAD + "a.wav,1,\u200b,7\n", encoding="utf-8"), ["esc50.csv:2", "category"]),
-        (lambda d: meta(d).write_text(HEAD + "a.wav,1,tür,7\n", encoding="latin-1"), ["not UTF-8", "iconv"]),
-        (lambda d: meta(d).write_text(HEAD + "a.wav,1,dog,7\n", encoding="utf-16"), ["not UTF-8"]),
-    ],
-)
-def test_esc50_errors_say_what_to_do(corpus, esc_dir, tmp_path, monkeypatch, break_it, words):
-    break_it(esc_dir)
-    conf = ROOT / "egs/esc50/conf/data.yaml"
-    options = ["--esc50_dir", esc_dir, "--out", tmp_path / "out", "--conf", conf]
-    monkeypatch.setattr(sys, "argv", ["data.py", *map(str, options)])
-    with pytest.raises(DataError) as error:
-        corpus("esc50", "data").main()
-    assert all(word in str(error.value) for word in words) and "\n" not in str(error.value), error.value
-    assert not (tmp_path / "out").exists()
-
-
-def test_esc50_needs_its_folder_and_known_folds(esc_dir, tmp_path):
-    result = run("esc50", "--out", tmp_path / "out")
-    assert result.returncode == 1 and "give --esc50_dir DIR" in result.stderr
-    overlay = tmp_path / "o.yaml"
-    for text, word in (("test_folds: [5]", "fold(s) [5]"), ("valid_folds: [4]", "a fold is in two splits")):
-        overlay.write_text(text)
-        options = ["--esc50_dir", esc_dir, "--conf", "egs/esc50/conf/data.yaml", overlay, "--out", tmp_path / "out"]
-        result = run("esc50", *options)
-        assert result.returncode == 1 and word in result.stderr, result.stderr

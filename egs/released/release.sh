@@ -17,5 +17,5 @@ mkdir -p "$tables"
 python utils/show_results.py exp/twin/results.json >"$tables/binding.md"
 spclap score "$twin" --benchmark places --data data/twin --dump dump/twin --conf egs/released/conf/places.yaml --out exp/twin/places
 cp exp/twin/places/table.md "$tables/arrays.md"
-python benchmarks/left_out.py "$twin" --data data/twin --dump dump/twin --clips '[1-5]-*' --epochs 10 >"$tables/kinds.md"
+python benchmarks/left_out.py "$twin" --data data/twin --dump dump/twin --clips '[1-5]-*' --epochs 8 >"$tables/kinds.md"
 python egs/released/local/release.py exp/released/released/seed0/named_scl "$twin" --tables "$tables" --out "$out"
