@@ -347,6 +347,8 @@ MUTATIONS = [Mutation(*fields) for fields in (
     ("evaluate/protocols.py", "[direction for direction in DIRECTIONS if direction not in where]", "list(DIRECTIONS)",
      "a sound is put where another one sounds", SCORED),
     # words for kinds without a clip, drawn lengths, what packages carry
+    ("model/frozen_layers.py", "key=order.__getitem__", "key=lengths.__getitem__",
+     "captions are given each other's states", READ),
     ("model/class_scores.py", "(1 - part) * away.square()", "0 * away.square()", "means that differ are no spread",
      "test_class_scores.py"),
     ("model/class_scores.py", "return F.layer_norm(self._scores(content), (self.count,))",
