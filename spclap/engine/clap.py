@@ -204,8 +204,8 @@ def learned_arrays(args: argparse.Namespace) -> list[str]:
 
 
 def class_scores(clap: SpatialClap) -> ClassScores | None:
-    """Of the model's fusion, if it has them."""
-    return next((part for part in clap.fusion.modules() if isinstance(part, ClassScores)), None)
+    """Of a model, if it has them."""
+    return next((part for part in clap.modules() if isinstance(part, ClassScores)), None)
 
 
 def clap_conf(args: argparse.Namespace) -> dict:
