@@ -67,7 +67,7 @@ class FrozenLayers:
         return nn.utils.rnn.pad_sequence([found[row] for row in back], batch_first=True)
 
     def _above(self, known: list[torch.Tensor], mask: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Captions of about one length through the trained layers, which takes a third of the time of all together."""
+        """Captions of about one length through the trained layers: padded to the longest of all, they take longer."""
         states = nn.utils.rnn.pad_sequence(known, batch_first=True)
         states = nn.functional.dropout(states, self.dropout, self.model.training)
         unseen = torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, torch.finfo(torch.float32).min)
