@@ -122,7 +122,8 @@ def main() -> None:
         model = trained(args.training, known, args.epochs)
         parts.append(scores(model, corpus, [c for c in clips["test"] if c.labels[-1] in left], args.count, turn))
         print(row(f"turn {turn}, left out: {', '.join(sorted(left))}", parts[-1:]), flush=True)
-    print(row(f"left out, {len(parts)} turns", parts))
+    epochs = args.epochs or arguments(args.training).max_epoch
+    print(row(f"left out, {len(parts)} turns of {epochs} epochs", parts))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SCRIPTS = [
     ROOT / "path.sh",
     ROOT / ".ci" / "run",
     *ROOT.glob("utils/*.sh"),
-    *ROOT.glob("egs/*/run.sh"),
+    *ROOT.glob("egs/*/*.sh"),
 ]
 
 

@@ -1,21 +1,33 @@
 #!/usr/bin/env bash
 # Makes the model that comes with the package: egs/released/release.sh --esc50_dir DIR [options of run.sh]
-# Trains it and its twin, scores the twin, and writes the folder spclap/released. Two cores: some two and a half hours.
+# Trains it and its twin, a core each, scores the twin, and writes the folder spclap/released. Two cores: some two hours.
+# Stopped, it goes on when it is called again.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
-out=spclap/released
+out=spclap/released twin=exp/twin/released/seed0/named_scl tables=exp/twin/tables
 [ ! -e "$out" ] || { echo "error: $out is there; move it away first" >&2; exit 1; }
-for name in twin released; do
-  overlay=() stop=4
-  [ "$name" = released ] || { overlay=(--conf_overlay egs/released/twin) stop=5; }
-  ./run.sh --corpus released --model named ${overlay[@]+"${overlay[@]}"} --datadir "data/$name" --dumpdir "dump/$name" --expdir "exp/$name" \
-    --stop_stage "$stop" "$@"
-done
+export OMP_NUM_THREADS=1
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+
+# make NAME LAST_STAGE OPTIONS: one of the two.
+make() {
+  local overlay=()
+  [ "$1" = released ] || overlay=(--conf_overlay egs/released/twin)
+  ./run.sh --corpus released --model named ${overlay[@]+"${overlay[@]}"} --datadir "data/$1" --dumpdir "dump/$1" --expdir "exp/$1" \
+    --stop_stage "$2" "${@:3}"
+}
+
+for name in twin released; do make "$name" 0 "$@"; done # both fetch clips to one folder
+make released 4 "$@" &
+make twin 5 "$@"
 . ./path.sh
-twin=exp/twin/released/seed0/named_scl tables=exp/twin/tables
 mkdir -p "$tables"
-python utils/show_results.py exp/twin/results.json >"$tables/binding.md"
-spclap score "$twin" --benchmark places --data data/twin --dump dump/twin --conf egs/released/conf/places.yaml --out exp/twin/places
-cp exp/twin/places/table.md "$tables/arrays.md"
+places() {
+  spclap score "$twin" --benchmark places --data data/twin --dump dump/twin --conf egs/released/conf/places.yaml --out exp/twin/places
+}
+places &
 python benchmarks/left_out.py "$twin" --data data/twin --dump dump/twin --clips '[1-5]-*' --epochs 8 >"$tables/kinds.md"
+for job in $(jobs -p); do wait "$job"; done
+python utils/show_results.py exp/twin/results.json >"$tables/binding.md"
+cp exp/twin/places/table.md "$tables/arrays.md"
 python egs/released/local/release.py exp/released/released/seed0/named_scl "$twin" --tables "$tables" --out "$out"

@@ -131,7 +131,9 @@ def main() -> None:
     counts = Counter(licence for split, licence in licences(corpus.data).values() if split != "test")
     pages = Environment(loader=FileSystemLoader(LOCAL), undefined=StrictUndefined, trim_blocks=True)
     tables = {path.stem: only_tables(path.read_text(encoding="utf-8")) for path in args.tables.glob("*.md")}
-    card = pages.get_template("card.md").render(about=about, licences=counts, example=made_of, tables=tables)
+    card = pages.get_template("card.md").render(
+        about=about, epochs=settings.max_epoch, licences=counts, example=made_of, tables=tables
+    )
     (args.out / "README.md").write_text(card + "\n", encoding="utf-8")
     write_sums(args.out)
 
