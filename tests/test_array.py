@@ -117,6 +117,18 @@ def test_what_is_written_of_an_array_is_read_again(text):
     assert str(array_of(text)) == text and array_of(str(array_of(text))) == array_of(text)
 
 
+@pytest.mark.parametrize("omni", [0.0, 0.3, 0.5, 1.0])
+def test_what_is_written_of_an_array_hears_the_same(omni):
+    rng = np.random.default_rng(0)
+    for spacing, angle in zip([0.0, *rng.uniform(0.01, 0.5, 5)], rng.uniform(1, 180, 6), strict=True):
+        if omni == 1 and not spacing:
+            continue
+        array = Pair(float(spacing), float(angle), omni)
+        heard = [one.responses(np.array([-40.0, 10.0]), FREQUENCIES) for one in (array, array_of(str(array)))]
+        np.testing.assert_array_equal(*heard)
+    assert array_of(str(Sphere(0.08123456))) == Sphere(0.08123456)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

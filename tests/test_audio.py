@@ -98,7 +98,7 @@ def test_truncated_file_is_refused(tmp_path, extension):
 
 
 def test_missing_empty_and_foreign_files(tmp_path):
-    with pytest.raises(DataError, match=r"a\.wav: audio file not found; correct its path, which wav.scp has"):
+    with pytest.raises(DataError, match=r"a\.wav: audio file not found; correct its path"):
         read_clip(tmp_path / "a.wav", RATE)
     (tmp_path / "a.wav").touch()
     with pytest.raises(DataError, match=r"a\.wav: audio file is empty.*remove the clip"):

@@ -1,7 +1,9 @@
 """What the page of `spclap demo` says, without Gradio: examples, faults, pictures. The page: test_demo_page.py."""
 
+import os
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +111,15 @@ def test_exchanged_channels_are_the_mirror_image_in_picture_and_ranks(ear, tmp_p
     np.testing.assert_array_equal(soundfile.read(back)[0], soundfile.read(path)[0])
     np.testing.assert_array_equal(soundfile.read(other)[0][:, ::-1], soundfile.read(path)[0])
     assert back.endswith("/a.wav") and len({path, other, back}) == 3
+
+
+def test_old_exchanged_files_are_removed_and_nothing_else(tmp_path):
+    path = write(tmp_path / "a.wav", drum("left"))
+    old, new = (Path(exchanged(path, tmp_path)) for _ in range(2))
+    os.utime(old.parent, (1, 1))
+    os.utime(path, (1, 1))
+    newest = Path(exchanged(path, tmp_path))
+    assert not old.exists() and new.exists() and newest.exists() and Path(path).exists()
 
 
 def test_the_real_class_gives_its_own_cosines(tmp_path):

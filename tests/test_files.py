@@ -57,6 +57,15 @@ def test_files_have_the_mode_that_the_user_wants_and_those_of_killed_runs_are_re
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("name", [".", "/", "folder"])
+def test_a_folder_is_no_file_to_write(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=r"is a folder; give a file in it|folder: cannot be written"):
+        atomic_write_text(Path(name), "text")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
+
+
 @pytest.mark.parametrize("room", [1000, 40_000, 399_000])
 def test_a_full_disk_is_one_line_also_from_torch(tmp_path, room):
     path = tmp_path / "model.pth"

@@ -94,6 +94,21 @@ def test_what_is_no_recording_is_told(model, wrong, message):
         model.embed_audio([])
 
 
+def test_any_iterable_of_recordings_is_a_list(model, stereo, tmp_path):
+    paths = [tmp_path / name for name in ("a.wav", "b.wav")]
+    for path in paths:
+        soundfile.write(path, stereo.T, RATE)
+    expected = model.embed_audio(paths)
+    for several in ((path for path in paths), np.array(list(map(str, paths))), np.array(paths, dtype=object)):
+        np.testing.assert_array_equal(model.embed_audio(several), expected)
+    half = torch.from_numpy(stereo).bfloat16()
+    np.testing.assert_array_equal(model.embed_audio(half, RATE), model.embed_audio(half.float().numpy(), RATE))
+    np.testing.assert_array_equal(model.embed_audio(stereo, RATE, sample_rate=RATE), model.embed_audio(stereo, RATE))
+    for nothing in (None, 3.0):
+        with pytest.raises(DataError, match=f"recordings is {nothing}; give a path"):
+            model.embed_audio(nothing)
+
+
 @pytest.mark.parametrize("hop", [0.1, 0.25, 0.3, 0.7, 1.0])
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 1.01, 3.33])
 def test_windows_overlap_by_the_hop_and_cover_all(model, stereo, hop, seconds):

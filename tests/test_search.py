@@ -87,6 +87,36 @@ def test_an_index_has_what_the_model_hears(model, library, tmp_path, array, wind
     same_as_the_model(index, model, ALL, array, window)
 
 
+def test_what_sounds_like_a_recording_is_heard_as_the_index_was(model, library, tmp_path):
+    update(tmp_path / "i", library, model, "xy:90")
+    index = Index.open(tmp_path / "i", model)
+    samples, rate = soundfile.read(library / "e.wav", dtype="float32")
+    through = {array: index.search(model.embed_audio(library / "e.wav", array=array)) for array in ("xy:90", None)}
+    assert index.like(library / "e.wav") == index.like(samples.T, sample_rate=rate) == through["xy:90"] != through[None]
+    (own,) = [hit for hit in through["xy:90"][0] if hit.path == str(library / "e.wav")]
+    assert own.score == pytest.approx(1, abs=2e-3)
+    assert len(index.like([library / "e.wav", library / "b.wav"], top=2, every_window=True)) == 2
+
+
+def test_a_folder_that_may_not_be_read_keeps_what_was_heard_of_it(model, library, tmp_path, monkeypatch):
+    out = tmp_path / "i"
+    update(out, library, model)
+    scan = os.scandir
+
+    def refusing(path="."):
+        if os.fspath(path) == str(library / "far"):
+            raise PermissionError(13, "Permission denied", str(library / "far"))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = update(out, library, model)
+    assert report.bad == {"far": f"{library / 'far'}: cannot be read: Permission denied; allow it or move it away"}
+    assert (report.heard, report.gone) == (0, 0)
+    monkeypatch.undo()
+    same_as_the_model(Index.open(out, model), model, ALL, "pair:0.17", model.scene_seconds)
+    assert update(out, library, model).heard == 0
+
+
 def test_only_what_is_new_is_heard(model, library, tmp_path, monkeypatch):
     out, heard = tmp_path / "i", []
     hear = build.hear

@@ -30,7 +30,7 @@ def require_decoder(what: str = "m4a, mp4, aac and webm") -> None:
     try:
         import av  # noqa: F401
     except ImportError:
-        raise DataError(f"{what} need the package av; run `pip install -e .[m4a]`") from None
+        raise DataError(f"{what} need the package av; run `pip install 'spclap[m4a]'`") from None
 
 
 @contextmanager
@@ -40,8 +40,9 @@ def _opened(path: Path) -> Iterator:
 
     try:  # an open file, since FFmpeg takes names such as `a:b` for addresses
         with open(path, "rb") as file, av.open(file, metadata_errors="replace") as container:
-            if not container.streams.audio:
-                raise DataError(f"{path}: has no audio stream; replace it or remove the clip")
+            if (count := len(container.streams.audio)) != 1:
+                found = f"{count} audio streams; take one out of it" if count else "no audio stream; replace it"
+                raise DataError(f"{path}: has {found} or remove the clip")
             yield av, container, container.streams.audio[0]
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path}: not readable as audio: {error}; replace it or remove the clip") from error

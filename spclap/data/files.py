@@ -21,6 +21,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     permission) is raised as DataError naming `path`.
     """
     path = Path(path)
+    if not path.name:
+        raise DataError(f"{path}: is a folder; give a file in it")
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

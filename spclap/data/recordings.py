@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from inspect import signature
 from numbers import Real
 from os import PathLike
 from pathlib import Path
@@ -21,12 +22,17 @@ RATES = (1000, 768000)  # Hz
 def alone(recordings: Any) -> bool:
     """Whether this is one recording: a path, a mapping, a decoder of `datasets`, or an array or tensor of two axes."""
     plain = isinstance(recordings, str | bytes | PathLike | Mapping) or hasattr(recordings, "get_all_samples")
-    return plain or getattr(recordings, "ndim", 0) in (1, 2)
+    samples = getattr(getattr(recordings, "dtype", None), "kind", "f") not in "OUS"  # an array of paths is a list
+    return plain or (samples and getattr(recordings, "ndim", 0) in (1, 2))
 
 
 def listed(recordings: Recording | Sequence[Recording]) -> Sequence[Recording]:
-    """A recording alone as a list of one; DataError for an empty list."""
-    recordings = [recordings] if alone(recordings) else recordings
+    """A recording alone as a list of one; DataError for an empty list, and for what is neither."""
+    if recordings is None or isinstance(recordings, Real):
+        raise DataError(f"recordings is {recordings!r}; give a path, an array, or a list of them")
+    recordings = (
+        [recordings] if alone(recordings) else recordings if isinstance(recordings, Sequence) else [*recordings]
+    )
     if not len(recordings):
         raise DataError("no recordings; give at least one")
     return recordings
@@ -60,7 +66,9 @@ def stream_of(recording: Recording, sampling_rate: int | None, name: str) -> Str
     if not isinstance(sampling_rate, Real) or not RATES[0] <= sampling_rate <= RATES[1]:
         raise DataError(f"{name}: sampling_rate is {sampling_rate!r}; it must be within {RATES[0]} and {RATES[1]} Hz")
     tensor = hasattr(recording, "detach")
-    return array_stream(recording.detach().cpu().numpy() if tensor else np.asarray(recording), sampling_rate, name)
+    return array_stream(
+        recording.detach().cpu().float().numpy() if tensor else np.asarray(recording), sampling_rate, name
+    )
 
 
 def either_rate(method: Callable) -> Callable:
@@ -69,10 +77,11 @@ def either_rate(method: Callable) -> Callable:
 
     @wraps(method)
     def called(*args, sample_rate: int | None = None, **named):
+        told = signature(method).bind(*args, **named)
         if sample_rate is not None:
-            if named.get("sampling_rate") not in (None, sample_rate):
-                raise DataError(f"sampling_rate is {named['sampling_rate']}, sample_rate {sample_rate}; give one")
-            named["sampling_rate"] = sample_rate
-        return method(*args, **named)
+            if (other := told.arguments.get("sampling_rate")) not in (None, sample_rate):
+                raise DataError(f"sampling_rate is {other}, sample_rate {sample_rate}; give one")
+            told.arguments["sampling_rate"] = sample_rate
+        return method(*told.args, **told.kwargs)
 
     return called

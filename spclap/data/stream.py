@@ -33,7 +33,7 @@ def open_stream(path: Path) -> Stream:
     """DataError for a file that is missing, unreadable or cut, as far as its headers say; reading on may raise it."""
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: audio file not found; correct its path, which wav.scp has for a clip")
+        raise DataError(f"{path}: audio file not found; correct its path")
     try:
         with path.open("rb") as file:
             start = file.read(len(LFS))

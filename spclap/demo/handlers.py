@@ -1,6 +1,8 @@
 """What the page does when something is clicked, without the page: values in, HTML or a file out."""
 
+import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ from spclap.errors import DataError
 
 MOST_TEXTS, MOST_LETTERS = 100, 200  # lines of a text box, letters of a line
 EXCHANGED = " (channels exchanged)"
+STALE = 3600  # s after which what was uploaded or made of it is deleted
 WAITING = f"Record or upload a stereo recording, or try an example. At most {SECONDS:.0f} s are heard."
 
 
@@ -68,6 +71,11 @@ def exchanged(path: str | None, folder: Path) -> str | None:
         return path
     stem = old.stem
     name = stem.removesuffix(EXCHANGED) if stem.endswith(EXCHANGED) else stem + EXCHANGED
-    new = Path(tempfile.mkdtemp(dir=folder)) / f"{name}.wav"
+    own = folder / "exchanged"
+    own.mkdir(exist_ok=True)
+    for made in own.iterdir():
+        if time.time() - made.stat().st_mtime > STALE:
+            shutil.rmtree(made, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(dir=own)) / f"{name}.wav"
     soundfile.write(new, frames[:, ::-1], stream.rate, subtype="FLOAT")
     return str(new)

@@ -11,13 +11,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from spclap.demo.examples import EXAMPLES, Example, write_examples
-from spclap.demo.handlers import exchanged, look
+from spclap.demo.handlers import STALE, exchanged, look
 from spclap.demo.hearing import Ear
 
 HOST = "127.0.0.1"
 LOCAL = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])  # no other site may pose as this one
 MOST_BYTES = 50 * 2**20  # of an upload
-STALE = 3600  # s after which what was uploaded is deleted
 ARRAYS = {
     "let the recording tell": "",
     "pair:0.17 (two omnis, 17 cm)": "pair:0.17",

@@ -25,7 +25,7 @@ from torch import nn
 from spclap.errors import DataError
 from spclap.model.captioner import DECODERS, Captioner
 from spclap.model.content_encoder import CONTENT_ENCODERS
-from spclap.model.folders import check_sums, inside, new_folder, write_sums
+from spclap.model.folders import MADE_ANEW, check_sums, inside, new_folder, write_sums
 from spclap.model.language import loading, offline
 from spclap.model.packaged import INSTALL
 from spclap.model.spatial_clap import SpatialClap
@@ -161,7 +161,7 @@ def _load(build: type[nn.Module], section: str, folder: Path, weights: str, *end
     if not path.is_file():
         raise DataError(f"{path}: not found; `spclap export` and `spclap import-official` make model directories")
     check_sums(folder, FOLDERS.values())
-    with loading(f"{folder}: damaged model directory", "export it anew"), offline():
+    with loading(f"{folder}: damaged model directory", MADE_ANEW), offline():
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if section not in content:
             raise DataError(f"{folder}: the model has no {section}; see README.md for how to train and export one")

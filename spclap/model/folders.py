@@ -12,6 +12,7 @@ from pathlib import Path
 from spclap.errors import DataError
 
 SUMS = "SHA256SUMS"  # as `sha256sum -c` reads it
+MADE_ANEW = "export it anew, or install or fetch it again"
 
 
 @contextmanager
@@ -94,9 +95,7 @@ def listed(folder: Path, again: str) -> dict[str, str]:
     return found
 
 
-def check_sums(
-    folder: Path, parts: Collection[str], what: str = "model directory", again: str = "export it anew"
-) -> None:
+def check_sums(folder: Path, parts: Collection[str], what: str = "model directory", again: str = MADE_ANEW) -> None:
     """DataError for the first file of a folder, a `what`, that is missing, changed or not listed.
 
     Listed must be all that it is read for: weights, config.yaml and what is in the folders `parts`. Others, such as

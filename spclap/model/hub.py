@@ -22,7 +22,7 @@ def located(name: str | Path | None = None, revision: str | None = None) -> Path
         raise DataError(f"revision {revision}: {name or 'the released model'} is not on the hub; leave it out")
     if name is None and not (RELEASED / "config.yaml").is_file():
         raise DataError(f"{RELEASED}: this installation has no released model; install it anew or name a model")
-    return RELEASED if name is None else Path(name)
+    return RELEASED if name is None else Path(name).absolute()  # found wherever the caller goes
 
 
 def require_hub() -> None:

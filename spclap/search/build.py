@@ -12,7 +12,7 @@ from spclap.search.listing import CHANGED, NAME, Listing, digest, look, read_lis
 from spclap.search.shards import Shards, join, joined, windows_of, write_shard
 from spclap.space.array import Array
 
-SHARD = 512  # windows that are kept at once, heard in some ten seconds: a kill loses no more
+SHARD = 512  # windows that are kept at once, heard in some ten seconds; a recording is kept when it was heard whole
 LONGEST = 60.0  # s, of a window
 
 
@@ -40,12 +40,13 @@ def update(
 
     What is not given is as it was when the index was made, and at first the released model, its default array and the
     length of the scenes that it learned from, s. A recording is known by its content: it is heard once, wherever it
-    lies. A kill loses SHARD windows at most, a rerun goes on.
+    lies. A kill loses the recording that is being heard and up to SHARD windows of others,
+    a rerun goes on.
     DataError for settings that the index was not made with, while another run is at it, and for a folder without
     recordings.
     """
     out, folder = Path(out), Path(folder).resolve()
-    names, old = recordings(folder), _old(out)
+    (names, closed), old = recordings(folder), _old(out)
     model, told = _loaded(model, old, device)
     array = model.told(old.array if array is None and old else array)
     window = (old.window if old else model.scene_seconds) if window is None else float(window)
@@ -57,6 +58,9 @@ def update(
             old.require_same(listing)
         known = old.files if old else {}
         files, bad = look(folder, names, known)
+        kept = tuple(f"{name}/" for name in closed)  # what was heard in folders that cannot be read now
+        files |= {name: file for name, file in known.items() if name.startswith(kept)}
+        bad |= closed
         listing = replace(listing, files=files)
         listing.write(out)
         heard = _hear_new(out, listing, model, array, bad)
@@ -64,7 +68,7 @@ def update(
         join(out, listing.dim, contents)
         spans = Shards(out, listing.dim).contents
     windows = sum(last - first for content, (first, last) in spans.items() if content in contents)
-    return Report(len(names), windows, heard, len(known.keys() - set(names)), bad)
+    return Report(len(names), windows, heard, len(known.keys() - {*names, *files}), bad)
 
 
 def _old(out: Path) -> Listing | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spclap.data.recordings import Recording, either_rate
 from spclap.errors import DataError
 from spclap.inference import SpatialCLAP
 from spclap.search.listing import Listing, read_listing
@@ -96,6 +97,15 @@ class Index:
         return [
             self._search(vector / length, top, every_window) for vector, length in zip(vectors, lengths, strict=True)
         ]
+
+    @either_rate
+    def like(
+        self, recordings: Recording | Sequence[Recording], sampling_rate: int | None = None, top: int = 10,
+        every_window: bool = False,
+    ) -> list[list[Hit]]:  # fmt: skip
+        """For each recording, in any form that `SpatialCLAP.embed_audio` takes and through the array that the index was
+        heard through, what sounds like it, where it sounds; as `search`."""
+        return self.search(self.model.embed_audio(recordings, sampling_rate, self.listing.array), top, every_window)
 
     def _search(self, query: np.ndarray, top: int, every_window: bool) -> list[Hit]:
         """All windows in half precision, then those exactly that may be among the best, whatever was rounded."""

@@ -108,21 +108,30 @@ def digest(model: SpatialCLAP) -> str:
     return total.hexdigest()
 
 
-def recordings(folder: Path) -> list[str]:
-    """Names within a folder of all files that look like recordings, sorted; hidden ones are left out.
+def recordings(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Names within a folder of all files that look like recordings, sorted, and of folders in it that cannot be read,
+    each with the reason; hidden ones and links to folders are left out.
 
     DataError for no folder, and for one without any.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: not a folder; give one with recordings")
-    names = []
-    for base, folders, files in os.walk(folder):
+    names, closed = [], {}
+
+    def refused(error: OSError) -> None:
+        closed[str(Path(error.filename).relative_to(folder))] = (
+            f"{error.filename}: cannot be read: {error.strerror}; allow it or move it away"
+        )
+
+    for base, folders, files in os.walk(folder, onerror=refused):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(base, name) for name in files if not name.startswith("."))
         names += [str(path.relative_to(folder)) for path in paths if path.suffix.lower() in SUFFIXES]
     if not names:
-        raise DataError(f"{folder}: has no recordings ({' '.join(SUFFIXES)}); give a folder with some")
-    return sorted(names)
+        raise DataError(
+            "; ".join(closed.values()) or f"{folder}: has no recordings ({' '.join(SUFFIXES)}); give a folder with some"
+        )
+    return sorted(names), closed
 
 
 def look(folder: Path, names: Sequence[str], known: dict[str, File]) -> tuple[dict[str, File], dict[str, str]]:

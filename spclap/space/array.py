@@ -96,8 +96,10 @@ class Pair(Array):
         if self in (named := {array: name for name, array in NAMED.items()}):
             return named[self]
         if self.omni == 1:
-            return f"pair:{self.spacing:g}"
-        return f"cardioids:{self.spacing:g}:{self.angle:g}" if self.spacing else f"xy:{self.angle:g}"
+            return f"pair:{_told(self.spacing)}"
+        if self.omni != 0.5:
+            return f"first-order:{_told(self.spacing)}:{_told(self.angle)}:{_told(self.omni)}"
+        return f"cardioids:{_told(self.spacing)}:{_told(self.angle)}" if self.spacing else f"xy:{_told(self.angle)}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Sphere(Array):
         return eval_legendre(order[:, 0], towards[..., None]) @ terms
 
     def __str__(self) -> str:
-        return f"sphere:{self.radius:g}"
+        return f"sphere:{_told(self.radius)}"
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,11 @@ class Measured(Array):
         return ":".join(["head", str(self.path), *filter(None, [self.way]), *(["mirrored"] if self.flipped else [])])
 
 
+def _told(size: float) -> str:
+    """A size in as many digits as it takes to read it again."""
+    return np.format_float_positional(float(size), trim="-")
+
+
 @lru_cache(maxsize=8)
 def _head(path: Path, way: str) -> Head:
     return read_head(path, SAMPLE_RATE, way)
@@ -215,6 +222,7 @@ SIZED: dict[str, tuple[int, Callable[..., Array], str]] = {  # name -> how many 
     "pair": (1, Pair, "pair:SPACING (omnis)"),
     "xy": (1, lambda angle: Pair(0.0, angle, 0.5), "xy:ANGLE (cardioids at one point)"),
     "cardioids": (2, lambda spacing, angle: Pair(spacing, angle, 0.5), "cardioids:SPACING:ANGLE"),
+    "first-order": (3, Pair, "first-order:SPACING:ANGLE:OMNI (1 omni, 0.5 cardioid, 0 figure of eight)"),
     "sphere": (1, Sphere, "sphere:RADIUS (any head)"),
 }
 FORMS = ", ".join([*NAMED, *(words for *_, words in SIZED.values()), "head:FILE.sofa"]) + "; metres, degrees"

@@ -73,7 +73,9 @@ def _read_sofa(path: Path, sample_rate: int) -> Head:
     try:
         import sofar
     except ImportError:
-        raise DataError(f"{path}: reading SOFA files needs the package sofar; run `pip install -e .[sofa]`") from None
+        raise DataError(
+            f"{path}: reading SOFA files needs the package sofar; run `pip install 'spclap[sofa]'`"
+        ) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it tells of conventions that have a newer version

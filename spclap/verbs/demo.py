@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from spclap.errors import DataError
+from spclap.errors import DataError, Misuse
 
 EXAMPLE = "example: spclap demo"
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -25,6 +25,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.port is not None and not 1 <= args.port <= 65535:
+        raise Misuse(f"--port {args.port}: a port is 1 to 65535; leave it out for a free one")
     if find_spec("gradio") is None:
         raise DataError("the page needs the package gradio; run pip install 'spclap[demo]'")
     os.environ |= SETTINGS  # read when gradio is imported

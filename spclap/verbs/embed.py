@@ -22,11 +22,14 @@ def run(args: argparse.Namespace) -> None:
     from spclap.data.files import atomic_path
 
     given.require_words(args.text, "--text")
+    given.require_outputs(args.out, files=args.files)
     if not (args.files or args.text) or not (args.out or args.json or (args.files and args.text)):
         raise Misuse("nothing to show; give stereo files and --text for a table of cosines, or --out or --json")
     model, vectors = given.load(args), {}
     if args.text:
-        vectors.update(captions=np.array(args.text), text=model.embed_text(args.text))
+        with given.sensible():
+            text = model.embed_text(args.text)
+        vectors.update(captions=np.array(args.text), text=text)
     done = given.each(args.files, lambda file: model.embed_audio([file], array=args.array)[0], args.strict)
     if done:
         files, rows = zip(*done, strict=True)

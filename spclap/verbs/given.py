@@ -74,11 +74,12 @@ def add_what(verb: argparse.ArgumentParser, required: bool = False) -> None:
 
 
 def load(args: argparse.Namespace) -> "SpatialCLAP":
-    """The model of a command line; DataError for an array that it cannot be told."""
+    """The model of a command line; Misuse for an array that it cannot be told."""
     from spclap.inference import SpatialCLAP
 
     model = SpatialCLAP.from_pretrained(args.model, args.device, args.revision)
-    args.array = model.told(args.array)
+    with sensible():
+        args.array = model.told(args.array)
     return model
 
 
@@ -89,6 +90,19 @@ def require_words(words: Sequence[str], option: str) -> None:
     for word in words:
         if Path(word).suffix.lower() in SUFFIXES or os.path.isfile(word):
             raise Misuse(f"{option} takes words, and {shown(word)} is a file; put files before {option}")
+
+
+def require_outputs(*outputs: Path | None, files: Sequence[Path] = ()) -> None:
+    """Misuse for a file to be written that is a folder, or may be a recording of the user's."""
+    from spclap.data.stream import SUFFIXES
+
+    for path in filter(None, outputs):
+        if path.is_dir():
+            raise Misuse(f"{shown(path)}: is a folder; give a file in it")
+        if path.suffix.lower() in SUFFIXES or any(
+            path.exists() and file.exists() and path.samefile(file) for file in files
+        ):
+            raise Misuse(f"{shown(path)} is a recording, which would be overwritten; give another name")
 
 
 @contextmanager
@@ -115,7 +129,7 @@ def readable(file: Path) -> Iterator[Path]:
         yield file
         return
     with tempfile.TemporaryDirectory(prefix="spclap-") as folder:
-        spool = Path(folder) / "recording"
+        spool = Path(folder) / "standard input"  # as warnings call it
         with spool.open("wb") as target:
             shutil.copyfileobj(sys.stdin.buffer, target)
         try:

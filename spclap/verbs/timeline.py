@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
 
     with given.sensible():
         given.require_words(args.what or [], "--what")
+        given.require_outputs(args.csv, args.picture, files=[args.file])
         labels_of(args.what or ["a dog"])
     model = given.load(args)
     with given.sensible():
