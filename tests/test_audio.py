@@ -144,17 +144,25 @@ def test_blocks_are_the_file(tmp_path, extension):
         assert np.array_equal(np.concatenate(blocks), file.read(dtype="float32"))
 
 
-def write_aac(path: Path, rate: int = 44100, layout: str = "stereo", title: str = "", seconds: float = 1.0) -> Path:
+def write_aac(
+    path: Path, rate: int = 44100, layout: str = "stereo", title: str = "", seconds: float = 1.0, tracks: int = 1
+) -> Path:  # fmt: skip
     channels = 1 if layout == "mono" else 2
     samples = np.random.default_rng(0).normal(0, 0.1, (channels, round(seconds * rate))).astype("f")
     with av.open(str(path), "w") as container:
         if title:
             container.metadata["title"] = title
-        stream = container.add_stream("aac", rate=rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
-        frame.sample_rate = rate
-        container.mux([*stream.encode(frame), *stream.encode(None)])
+        for stream in [container.add_stream("aac", rate=rate, layout=layout) for _ in range(tracks)]:
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+            frame.sample_rate = rate
+            container.mux([*stream.encode(frame), *stream.encode(None)])
     return path
+
+
+def test_of_several_audio_tracks_none_is_chosen_in_silence(tmp_path):
+    assert len(read_clip(write_aac(tmp_path / "one.m4a"), RATE))
+    with pytest.raises(DataError, match=r"two\.m4a: has 2 audio streams; take one out of it or remove the clip"):
+        read_clip(write_aac(tmp_path / "two.m4a", tracks=2), RATE)
 
 
 @pytest.mark.parametrize("second", [{"rate": 22050}, {"layout": "mono"}])

@@ -117,9 +117,12 @@ def test_old_exchanged_files_are_removed_and_nothing_else(tmp_path):
     path = write(tmp_path / "a.wav", drum("left"))
     old, new = (Path(exchanged(path, tmp_path)) for _ in range(2))
     os.utime(old.parent, (1, 1))
-    os.utime(path, (1, 1))
+    uploaded = tmp_path / "0123abcd"  # as gradio keeps what it was sent
+    uploaded.mkdir()
+    for other in (path, uploaded):
+        os.utime(other, (1, 1))
     newest = Path(exchanged(path, tmp_path))
-    assert not old.exists() and new.exists() and newest.exists() and Path(path).exists()
+    assert not old.exists() and new.exists() and newest.exists() and Path(path).exists() and uploaded.exists()
 
 
 def test_the_real_class_gives_its_own_cosines(tmp_path):

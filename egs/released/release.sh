@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the model that comes with the package: egs/released/release.sh --esc50_dir DIR [options of run.sh]
-# Trains it and its twin, a core each, scores the twin, and writes the folder spclap/released. Two cores: some two hours.
-# Stopped, it goes on when it is called again.
+# Trains it and its twin, a core each, scores the twin, and writes the folder spclap/released. Some two hours on two cores
+# with AVX-512 and bfloat16, five times that without. Stopped, it goes on with the training it was in when called again.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 out=spclap/released twin=exp/twin/released/seed0/named_scl tables=exp/twin/tables
