@@ -153,4 +153,4 @@ def test_the_array_of_recordings_is_told(spclap, model, tmp_path, monkeypatch):
         code, out, err = spclap("caption", file, "--array", array)
         assert code == 0 and f"sound {float(expected[0, 0]):.4f}" in out, err
     code, _, err = spclap("embed", file, "--out", tmp_path / "w.npz", "--array", "mono")
-    assert code == 1 and "array `mono` is none of: ortf" in err and not (tmp_path / "w.npz").exists()
+    assert code == 2 and "array `mono` is none of: ortf" in err and not (tmp_path / "w.npz").exists()

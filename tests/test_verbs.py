@@ -176,6 +176,7 @@ def test_help_ends_with_an_example_that_works(verb, files, tmp_path, monkeypatch
         (["caption"], "arguments are required: FILE"),
         (["classify", "FILE", "--array", "quad"], "array `quad` is none of"),
         (["embed", "FILE", "--text", " "], "not a text"),
+        (["index", "FILE", "--out", "i", "--array", "quad"], "array `quad` is none of"),
         (["demo", "--port", "70000"], "a port is 1 to 65535"),
     ],
 )

@@ -30,8 +30,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from spclap.search import update
-    from spclap.verbs.given import shown
+    from spclap.space.array import array_of
+    from spclap.verbs.given import sensible, shown
 
+    if args.array is not None:
+        with sensible():
+            array_of(args.array)
     report = update(args.out, args.folder, args.model, args.array, args.window, args.device)
     for reason in report.bad.values():
         print(f"left out: {shown(reason)}", file=sys.stderr)
