@@ -40,8 +40,8 @@ def update(
 
     What is not given is as it was when the index was made, and at first the released model, its default array and the
     length of the scenes that it learned from, s. A recording is known by its content: it is heard once, wherever it
-    lies. A kill loses the recording that is being heard and up to SHARD windows of others,
-    a rerun goes on.
+    lies. A kill loses the recording that is being heard and up to SHARD windows of others, a
+    rerun goes on.
     DataError for settings that the index was not made with, while another run is at it, and for a folder without
     recordings.
     """
