@@ -22,7 +22,9 @@ def encoders(request, tmp_path):
     return made
 
 
-def test_states_and_gradients_are_those_of_the_whole_model(encoders):
+@pytest.mark.parametrize("at_once", [2, 32])
+def test_states_and_gradients_are_those_of_the_whole_model(encoders, at_once, monkeypatch):
+    monkeypatch.setattr("spclap.model.frozen_layers.AT_ONCE", at_once)
     found = []
     for encoder in encoders:
         encoder.eval()

@@ -49,7 +49,7 @@ def open_stream(path: Path) -> Stream:
         if frames is not None:
             rate, seconds = file.samplerate, frames / file.samplerate or None
             return Stream(str(path), rate, file.channels, seconds, _read(path, file, frames))
-        require_decoder(f"{path}: its header does not say how long it is; such files")
+        require_decoder(f"{path}: its header says that it is empty, or shorter than it is; such files")
         return decode(path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"{path}: not readable as audio: {error}; replace it or remove the clip") from error

@@ -62,18 +62,20 @@ class FrozenLayers:
         order, found = sorted(range(len(rows)), key=lengths.__getitem__), []
         for first in range(0, len(rows), AT_ONCE):
             part = order[first : first + AT_ONCE]
-            found += self._above([known[row] for row in part], mask[part, : lengths[part[-1]]])
-        back = sorted(range(len(rows)), key=order.__getitem__)
-        return nn.utils.rnn.pad_sequence([found[row] for row in back], batch_first=True)
+            found.append(self._above([known[row] for row in part], mask[part, : lengths[part[-1]]]))
+        found, there = torch.cat(found), mask[order].bool().unsqueeze(2)
+        whole = found.new_zeros(*mask.shape, found.shape[1]).masked_scatter(there, found)
+        return whole[sorted(range(len(rows)), key=order.__getitem__)]
 
-    def _above(self, known: list[torch.Tensor], mask: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Captions of about one length through the trained layers: padded to the longest of all, they take longer."""
+    def _above(self, known: list[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+        """States of captions of about one length -> (their tokens, dim) after the trained layers: padded to the longest
+        of all captions, they would take longer."""
         states = nn.utils.rnn.pad_sequence(known, batch_first=True)
         states = nn.functional.dropout(states, self.dropout, self.model.training)
         unseen = torch.zeros(mask.shape, device=mask.device).masked_fill(mask == 0, torch.finfo(torch.float32).min)
         for layer in self.trained:
             states = layer(states, unseen[:, None, None].to(states.dtype))
-        return (row[: len(own)] for row, own in zip(states, known, strict=True))
+        return states[mask.bool()]
 
     @torch.no_grad()
     def _read(self, rows: list[tuple[int, ...]], like: torch.Tensor) -> None:
