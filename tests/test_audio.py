@@ -1,6 +1,7 @@
 """Reading audio: good files of any rate become mono 16 kHz, bad ones are refused by name; packs are exact."""
 
 import os
+import sys
 from pathlib import Path
 
 import av
@@ -106,6 +107,12 @@ def test_missing_empty_and_foreign_files(tmp_path):
     (tmp_path / "a.wav").write_text("this is no sound\n" * 100)
     with pytest.raises(DataError, match=r"a\.wav: not readable as audio.*remove the clip"):
         read_clip(tmp_path / "a.wav", RATE)
+
+
+def test_no_samples_are_told_without_the_decoder_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(DataError, match=r"a\.wav: its header says that it is empty, or shorter than it is"):
+        read_clip(write(tmp_path / "a.wav", np.zeros(0)), RATE)
 
 
 def test_silence_is_shortened_not_sound():
